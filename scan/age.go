@@ -1,0 +1,91 @@
+package scan
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Policy is what a user decides about judging.
+type Policy struct {
+	// Now is the moment of judging.
+	Now time.Time
+	// Grace is how long a thing must be unchanged where it cannot be shown
+	// to be older than the daemon.
+	Grace time.Duration
+}
+
+// The limits of the grace.
+const (
+	DefaultGrace = 24 * time.Hour
+	MinGrace     = time.Hour
+)
+
+// writeSetMargin is how long before its write-set a layer's directory may
+// have been made: engines before 29.1.3 make the directory first.
+const writeSetMargin = 10 * time.Minute
+
+// An age is what time says about one object (rule 4).
+type age struct {
+	verdict  Verdict // Orphan: old enough; Young: not, or not known; Held: a layer is being written
+	text     string
+	unwalked bool // the newest change below decides, and is not known yet
+}
+
+// ageOf applies an age rule to an object.
+func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
+	made := o.Stamp.Made()
+	switch {
+	case made.After(p.Now) || o.Stamp.Change.After(p.Now):
+		return age{verdict: Young, text: "its time lies in the future"}
+	case !h.OldestWriteSet.IsZero() && !made.Before(h.OldestWriteSet.Add(-writeSetMargin)):
+		return age{verdict: Held, text: "a layer is being written since " + clock(h.OldestWriteSet)}
+	case !h.Online && h.Owner == nil:
+		return age{verdict: Orphan, text: "no daemon runs on this data root: nothing is in flight"}
+	}
+	if rule == AgeMade || rule == AgeMadeBefore {
+		if start, ok := h.daemonStart(); ok && made.Before(start) {
+			return age{verdict: Orphan, text: fmt.Sprintf("made %s, before the daemon started %s", clock(made), clock(start))}
+		}
+		if rule == AgeMadeBefore {
+			return age{verdict: Young, text: fmt.Sprintf("made %s, while the daemon runs", clock(made))}
+		}
+	}
+	if o.Usage == nil {
+		return age{verdict: Young, text: "its newest change is not known", unwalked: true}
+	}
+	return p.unchanged(h, o)
+}
+
+// unchanged asks whether an object rested for the grace, not counting the
+// time that the machine slept: nothing could have changed it then.
+func (p Policy) unchanged(h *Host, o *Object) age {
+	newest := o.Usage.Newest
+	if o.Stamp.Change.After(newest) {
+		newest = o.Stamp.Change
+	}
+	if newest.After(p.Now) {
+		return age{verdict: Young, text: "a time below it lies in the future"}
+	}
+	if !o.Usage.Complete {
+		return age{verdict: Young, text: "its newest change is not known: " + o.Usage.Problem}
+	}
+	if rest := p.Now.Sub(newest) - h.Suspended; rest < p.Grace {
+		return age{verdict: Young, text: fmt.Sprintf("changed %s, less than %s ago", clock(newest), p.Grace)}
+	}
+	return age{verdict: Orphan, text: fmt.Sprintf("unchanged since %s, longer than %s", clock(newest), p.Grace)}
+}
+
+// daemonStart is the earlier of the daemon's two start times: by the
+// process's clock and by the file system's. Each alone is wrong when the
+// clock was stepped in one direction; what is older than both is older.
+func (h *Host) daemonStart() (time.Time, bool) {
+	if h.Owner == nil || h.TmpMade.IsZero() {
+		return time.Time{}, false
+	}
+	if h.TmpMade.Before(h.Owner.Started) {
+		return h.TmpMade, true
+	}
+	return h.Owner.Started, true
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

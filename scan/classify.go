@@ -1,0 +1,330 @@
+package scan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Classify decides what every object of the graph is. It is pure: it reads
+// nothing but its arguments, and the same graph gives the same findings in
+// the same order.
+//
+// A record and the data that it describes are one finding, with the weakest
+// verdict of its parts (rule 16). A verdict spreads along references: what
+// something live, held, kept, unsure or young needs is that too.
+func Classify(g *Graph, p Policy) []Finding {
+	c := newClassifier(g, p)
+	c.run()
+	return c.findings()
+}
+
+// Explain returns the references that lead to a finding from whatever gives
+// it its verdict, that first; it is empty where the finding has its verdict
+// by itself.
+func Explain(g *Graph, p Policy, f *Finding) []Ref {
+	c := newClassifier(g, p)
+	c.run()
+	var path []Ref
+	for i := c.find(g.id(f.Parts[0].Node)); c.via[i] >= 0; {
+		r := g.refs[c.via[i]]
+		path = append(path, Ref{g.nodes[r.from], g.nodes[r.to], r.why})
+		i = c.find(r.from)
+	}
+	slices.Reverse(path)
+	return path
+}
+
+// A classifier holds what is known of each group of nodes while judging. The
+// slices are indexed by node; of a group, only its representative counts.
+type classifier struct {
+	g *Graph
+	p Policy
+
+	group   []int32 // union-find: nodes tied by references that own
+	members map[int32][]int32
+	first   []int32 // refs of node i are order[first[i]:first[i+1]]
+	order   []int32
+
+	verdict []Verdict
+	leads   map[int32]bool // links that lead to a layer
+	lost    []Doubt        // records that were lost, as other records show
+
+	via    []int32           // the reference that brought the verdict, or -1
+	cause  []int32           // the group whose own verdict it is
+	reason map[int32]string  // of groups with a verdict of their own
+	doubts map[int32][]Doubt // of groups that are unsure by themselves
+	ages   map[int32]age
+}
+
+func newClassifier(g *Graph, p Policy) *classifier {
+	n := len(g.nodes)
+	c := &classifier{
+		g: g, p: p,
+		group: make([]int32, n), members: map[int32][]int32{},
+		verdict: make([]Verdict, n), via: make([]int32, n), cause: make([]int32, n),
+		leads: map[int32]bool{}, reason: map[int32]string{}, doubts: map[int32][]Doubt{}, ages: map[int32]age{},
+	}
+	for i := range c.group {
+		c.group[i] = int32(i)
+		c.via[i] = -1
+		c.cause[i] = int32(i)
+	}
+	for _, r := range g.refs {
+		if r.why == ByLink {
+			c.leads[r.from] = true
+		}
+		if r.why.owns() {
+			c.group[c.find(r.to)] = c.find(r.from)
+		}
+	}
+	for i := range c.group {
+		if root := c.find(int32(i)); root != int32(i) {
+			c.members[root] = append(c.members[root], int32(i))
+		}
+	}
+	c.sortRefs()
+	return c
+}
+
+// sortRefs lays out the references by the group that they start from.
+func (c *classifier) sortRefs() {
+	c.first = make([]int32, len(c.group)+1)
+	for _, r := range c.g.refs {
+		c.first[c.find(r.from)+1]++
+	}
+	for i := 1; i < len(c.first); i++ {
+		c.first[i] += c.first[i-1]
+	}
+	c.order = make([]int32, len(c.g.refs))
+	next := slices.Clone(c.first)
+	for i, r := range c.g.refs {
+		from := c.find(r.from)
+		c.order[next[from]] = int32(i)
+		next[from]++
+	}
+}
+
+func (c *classifier) find(i int32) int32 {
+	for c.group[i] != i {
+		c.group[i] = c.group[c.group[i]]
+		i = c.group[i]
+	}
+	return i
+}
+
+// nodesOf lists the nodes of a group, its representative first.
+func (c *classifier) nodesOf(group int32) []int32 {
+	return append([]int32{group}, c.members[group]...)
+}
+
+// run judges every group: first what is positively in use, then, with that
+// known, everything else.
+func (c *classifier) run() {
+	for i := range c.verdict {
+		c.verdict[i] = Orphan
+	}
+	for _, m := range c.g.Marks {
+		c.raise(c.find(c.g.index[m.Node]), m.Verdict, m.What)
+	}
+	c.spread(Used, Held, Kept)
+	c.lost = append(c.dangling(), c.contradictions()...)
+	for i := range c.group {
+		if int32(i) == c.find(int32(i)) {
+			c.judgeGroup(int32(i))
+		}
+	}
+	c.spread(Held, Unknown, Unsure, Young)
+}
+
+// dangling makes a doubt of each reference from something in use to
+// something that is not there: records were lost, and any layer without a
+// record may be the one that is missed.
+func (c *classifier) dangling() []Doubt {
+	var doubts []Doubt
+	for _, r := range c.g.refs {
+		to := c.g.nodes[r.to]
+		if c.verdict[c.find(r.from)].strength() < Kept.strength() || c.present(r.to) {
+			continue
+		}
+		from := c.g.nodes[r.from]
+		doubts = append(doubts, Doubt{
+			Source: SourceLayerDB, Where: from.Name, Err: fmt.Sprintf("needs %s, which is not there (%s)", to.Name, r.why),
+			Hint:  "it is damaged: remove or pull it again; until then a layer without a record may be what it misses",
+			Scope: Scope{Types: []Type{TypeLayer}},
+		})
+	}
+	return doubts
+}
+
+// contradictions makes a doubt of each layer that two records name: one of
+// them is damaged, and the layer that it should name has no record now.
+func (c *classifier) contradictions() []Doubt {
+	var doubts []Doubt
+	owner := map[int32]int32{}
+	for _, r := range c.g.refs {
+		if !r.why.owns() || !isRecord(c.g.nodes[r.from].Kind) {
+			continue
+		}
+		first, ok := owner[r.to]
+		if !ok {
+			owner[r.to] = r.from
+		} else if first != r.from {
+			doubts = append(doubts, Doubt{
+				Source: SourceLayerDB, Where: c.g.nodes[r.from].Name,
+				Err:   fmt.Sprintf("names the same layer as %s", c.g.nodes[first].Name),
+				Hint:  "one of the two records is damaged; the layer that it should name may be any without a record",
+				Scope: Scope{Types: []Type{TypeLayer}},
+			})
+		}
+	}
+	return doubts
+}
+
+// present reports whether a node that must be on disk is.
+func (c *classifier) present(n int32) bool {
+	kind := c.g.nodes[n].Kind
+	if _, ok := c.g.objectOf[n]; ok {
+		return kind != KindLink // a link that is an object leads nowhere
+	}
+	if kind == KindLink {
+		return c.leads[n]
+	}
+	return !kind.onDisk()
+}
+
+// raise gives a group a verdict of its own unless it has a stronger one.
+func (c *classifier) raise(group int32, v Verdict, reason string) {
+	if v.strength() > c.verdict[group].strength() {
+		c.verdict[group] = v
+		c.reason[group] = reason
+	}
+}
+
+func (c *classifier) judgeGroup(group int32) {
+	objects := c.objectsOf(group)
+	if len(objects) == 0 {
+		return
+	}
+	head := objects[0]
+	contract := ContractOf(typeOf(head.Kind))
+	for _, o := range objects {
+		if o.Unrecognised != "" {
+			c.raise(group, Unknown, o.Unrecognised)
+		}
+		if o.Usage != nil && o.Usage.OpenedBy != "" {
+			c.raise(group, Held, "open in "+o.Usage.OpenedBy)
+		}
+		if o.Missing != "" {
+			c.raise(group, Damaged, o.Missing)
+		}
+	}
+	if c.verdict[group].strength() > Unsure.strength() {
+		return
+	}
+	if doubts := c.doubtsOf(objects, contract); len(doubts) > 0 {
+		c.raise(group, Unsure, doubts[0].String())
+		c.doubts[group] = doubts
+		return
+	}
+	for _, o := range objects {
+		a := c.p.ageOf(&c.g.Host, contract.Age, o)
+		if known, ok := c.ages[group]; !ok || a.verdict.strength() > known.verdict.strength() || a.unwalked && !known.unwalked {
+			c.ages[group] = a
+		}
+		c.raise(group, a.verdict, a.text)
+	}
+}
+
+// doubtsOf lists what keeps a group from being judged: the doubts whose scope
+// covers any part of it, each needed source without a complete report, and
+// records that contradict each other.
+func (c *classifier) doubtsOf(objects []*Object, contract *Contract) []Doubt {
+	var doubts []Doubt
+	for _, d := range slices.Concat(c.g.Doubts, c.lost) {
+		if slices.ContainsFunc(objects, func(o *Object) bool { return d.Scope.covers(o, contract.Type) }) {
+			doubts = append(doubts, d)
+		}
+	}
+	for _, need := range contract.Needs {
+		complete := func(r Report) bool { return r.Source == need && r.Complete }
+		told := func(d Doubt) bool { return d.Source == need }
+		if !slices.ContainsFunc(c.g.Reports, complete) && !slices.ContainsFunc(doubts, told) {
+			doubts = append(doubts, Doubt{Source: need, Where: string(need), Err: "was not read to the end"})
+		}
+	}
+	if len(objects) > 1 && isRecord(objects[1].Kind) {
+		doubts = append(doubts, Doubt{
+			Source: SourceLayerDB, Where: objects[0].Name,
+			Err: fmt.Sprintf("%s names the same layer", objects[1].Name),
+		})
+	}
+	return doubts
+}
+
+func isRecord(k Kind) bool {
+	return k == KindChain || k == KindMount || k == KindRemoving
+}
+
+// objectsOf lists the objects of a group, records first.
+func (c *classifier) objectsOf(group int32) []*Object {
+	var objects []*Object
+	for _, n := range c.nodesOf(group) {
+		if i, ok := c.g.objectOf[n]; ok {
+			objects = append(objects, &c.g.Objects[i])
+		}
+	}
+	slices.SortFunc(objects, func(a, b *Object) int {
+		if isRecord(a.Kind) != isRecord(b.Kind) {
+			if isRecord(a.Kind) {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return objects
+}
+
+// spread carries verdicts of the given kinds along the references, the
+// strongest first, so that each group is reached once.
+func (c *classifier) spread(verdicts ...Verdict) {
+	queues := map[Verdict][]int32{}
+	for i := range c.group {
+		if int32(i) == c.find(int32(i)) {
+			queues[c.verdict[i]] = append(queues[c.verdict[i]], int32(i))
+		}
+	}
+	for _, v := range verdicts {
+		carried := v
+		if v == Unknown {
+			carried = Unsure // what an unknown thing needs may be needed
+		}
+		for queue := queues[v]; len(queue) > 0; queue = queue[1:] {
+			if c.verdict[queue[0]] != v {
+				continue // it got a stronger one meanwhile
+			}
+			for _, to := range c.reach(queue[0], carried) {
+				if carried == v {
+					queue = append(queue, to)
+				} else {
+					queues[carried] = append(queues[carried], to)
+				}
+			}
+		}
+	}
+}
+
+// reach gives every group that this one needs at least the verdict v, and
+// returns those that had a weaker one.
+func (c *classifier) reach(group int32, v Verdict) []int32 {
+	var reached []int32
+	for _, r := range c.order[c.first[group]:c.first[group+1]] {
+		to := c.find(c.g.refs[r].to)
+		if v.strength() > c.verdict[to].strength() {
+			c.verdict[to], c.via[to], c.cause[to] = v, r, c.cause[group]
+			reached = append(reached, to)
+		}
+	}
+	return reached
+}

@@ -1,0 +1,184 @@
+package scan
+
+import "fmt"
+
+// A Type is what a finding is; its [Contract] says what follows.
+type Type string
+
+// The types of findings.
+const (
+	TypeLayer      Type = "layer"
+	TypeImageLayer Type = "image-layer"
+	TypeRWLayer    Type = "rw-layer"
+	TypeContainer  Type = "container"
+	TypeDownload   Type = "download"
+	TypeLink       Type = "link"
+)
+
+// DefaultSet says whether prune takes an orphan of a type without being told.
+type DefaultSet string
+
+// The default sets.
+const (
+	DefaultYes            DefaultSet = "yes"
+	DefaultUnlessLostTag  DefaultSet = "yes, unless a tag or a container names an image whose config is lost and no registry has the layer"
+	DefaultUnlessPrecious DefaultSet = "yes, unless it holds data that nobody can make again"
+	DefaultNo             DefaultSet = "no"
+)
+
+// AgeRule says how the age of a type is proven (rule 4).
+type AgeRule string
+
+// The age rules.
+const (
+	AgeMade       AgeRule = "made before the daemon started, or unchanged for the grace"
+	AgeMadeBefore AgeRule = "made before the daemon started"
+	AgeLastChange AgeRule = "unchanged for the grace"
+)
+
+// UnknownLabels says what an object matches whose labels are not known,
+// because the record that would tell is gone.
+type UnknownLabels string
+
+// What unknown labels match under a label!= filter.
+const (
+	UnknownMatches           UnknownLabels = "matches label!="
+	UnknownNeverMatches      UnknownLabels = "never matches label!="
+	UnknownMatchesWithOrigin UnknownLabels = "matches label!= only if a registry has the layer, or no tag is lost"
+	UnknownUnlessInit        UnknownLabels = "matches label!= unless it may be a container's"
+)
+
+// A Contract is what the program promises about one type: what makes a thing
+// ours, what must be known before it is, how it goes and how it comes back.
+// It is data: Classify, the plan and inspect read it.
+type Contract struct {
+	Type    Type          `json:"type"`
+	What    string        `json:"what"`           // what makes it ours
+	Reason  string        `json:"reason"`         // that in a few words, for a table
+	Needs   []SourceID    `json:"needs"`          // read to the end
+	Default DefaultSet    `json:"default"`        // whether prune takes it by itself
+	Online  string        `json:"removedOnline"`  // how it goes while the daemon runs
+	Offline string        `json:"removedOffline"` // how it goes while no daemon runs
+	Undo    string        `json:"undo"`           // how it comes back
+	Labels  string        `json:"labelsFrom"`     // whose labels it carries
+	Unknown UnknownLabels `json:"unknownLabels"`  // what it matches where they are not known
+	Age     AgeRule       `json:"age"`            // what rules out work in flight
+}
+
+// layerNeeds are the sources that can own a layer.
+var layerNeeds = []SourceID{
+	SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
+	SourceAPI, SourceMounts, SourceProcesses,
+}
+
+// Contracts is DESIGN's contract, one row a type.
+var Contracts = []Contract{
+	{
+		Type:    TypeLayer,
+		What:    "a layer of the storage driver that no layerdb entry, mount record, build record or quarantine names, nor any live layer below which it lies",
+		Reason:  "no record names it",
+		Needs:   layerNeeds,
+		Default: DefaultYes,
+		Online:  "by hand: to quarantine if it has or is an -init (it may be a container's), else at once after the second look",
+		Offline: "the same",
+		Undo:    "restore from quarantine; none for what went at once",
+		Labels:  "none: the record that would tell is gone",
+		Unknown: UnknownUnlessInit,
+		Age:     AgeMade,
+	},
+	{
+		Type:    TypeImageLayer,
+		What:    "a layerdb entry and its layer that no image, container, mount record, build record or work in flight needs",
+		Reason:  "no image, container or build needs it",
+		Needs:   append([]SourceID{SourceOrigins}, layerNeeds...),
+		Default: DefaultUnlessLostTag,
+		Online:  "by the daemon: adopted as an image of ours and removed as one",
+		Offline: "by hand, the topmost first",
+		Undo:    "none; rescue beforehand gives it a tag",
+		Labels:  "the image's config, while it exists",
+		Unknown: UnknownMatchesWithOrigin,
+		Age:     AgeMade,
+	},
+	{
+		Type:    TypeRWLayer,
+		What:    "a mount record and its layers whose container, image mount or builder is gone",
+		Reason:  "its container is gone",
+		Needs:   layerNeeds,
+		Default: DefaultUnlessPrecious,
+		Online:  "by hand to quarantine, the record last; its parents stay pinned until the daemon restarts",
+		Offline: "by hand to quarantine, the record last",
+		Undo:    "restore, with its record",
+		Labels:  "the container's config, else every image that has its parent chain",
+		Unknown: UnknownNeverMatches,
+		Age:     AgeLastChange,
+	},
+	{
+		Type:    TypeContainer,
+		What:    "a container's directory without a readable config.v2.json and without a mount record",
+		Reason:  "it has no config and no layer",
+		Needs:   []SourceID{SourceLayerDB, SourceContainers, SourceAPI, SourceMounts, SourceProcesses},
+		Default: DefaultUnlessPrecious,
+		Online:  "by hand: renamed to quarantine",
+		Offline: "the same",
+		Undo:    "restore",
+		Labels:  "none: its config is gone",
+		Unknown: UnknownNeverMatches,
+		Age:     AgeLastChange,
+	},
+	{
+		Type:    TypeDownload,
+		What:    "a temporary file of a known name, a write-set or a release under way that was made before the daemon started and that no process has open",
+		Reason:  "left by an interrupted operation",
+		Needs:   []SourceID{SourceLayerDB, SourceImageDB, SourceAPI, SourceMounts, SourceProcesses},
+		Default: DefaultYes,
+		Online:  "by hand, at once",
+		Offline: "the same",
+		Undo:    "none",
+		Labels:  "none",
+		Unknown: UnknownMatches,
+		Age:     AgeMadeBefore,
+	},
+	{
+		Type:    TypeLink,
+		What:    "a short link to a layer that is not there and that no lower file names",
+		Reason:  "its layer is gone",
+		Needs:   []SourceID{SourceLayerDB, SourceMounts, SourceProcesses},
+		Default: DefaultYes,
+		Online:  "by hand: unlinked",
+		Offline: "the same",
+		Undo:    "none; its target is recorded",
+		Labels:  "none",
+		Unknown: UnknownMatches,
+		Age:     AgeMade,
+	},
+}
+
+// ContractOf returns the contract of a type. A type without one is a mistake
+// in the program.
+func ContractOf(t Type) *Contract {
+	for i := range Contracts {
+		if Contracts[i].Type == t {
+			return &Contracts[i]
+		}
+	}
+	panic(fmt.Sprintf("type %q has no contract", t))
+}
+
+// typeOf is the type of a finding whose record is of this kind.
+func typeOf(k Kind) Type {
+	switch k {
+	case KindLayer:
+		return TypeLayer
+	case KindChain:
+		return TypeImageLayer
+	case KindMount:
+		return TypeRWLayer
+	case KindContainer:
+		return TypeContainer
+	case KindRemoving, KindDownload:
+		return TypeDownload
+	case KindLink:
+		return TypeLink
+	}
+	panic(fmt.Sprintf("%s is not a thing on disk", k))
+}

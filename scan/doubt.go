@@ -1,0 +1,82 @@
+package scan
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// A SourceID names a source of references.
+type SourceID string
+
+// The sources. Each says what is in use; the [Contract] of a type names those
+// that must have been read to the end before anything of it is an orphan.
+const (
+	SourceLayerDB    SourceID = "layerdb"    // image/<driver>/layerdb: chains, mount records, releases under way
+	SourceContainers SourceID = "containers" // containers/*/config.v2.json
+	SourceImageDB    SourceID = "imagedb"    // image/<driver>/imagedb and repositories.json
+	SourceOrigins    SourceID = "origins"    // image/<driver>/distribution: which registry has a layer
+	SourceBuildKit   SourceID = "buildkit"   // buildkit/*.db
+	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old: what the daemon downloads, unpacks and builds from
+	SourcePlugins    SourceID = "plugins"    // plugins/<id>
+	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers
+	SourceAPI        SourceID = "api"        // the daemon's answers
+	SourceMounts     SourceID = "mounts"     // the mount tables of every namespace
+	SourceProcesses  SourceID = "processes"  // open files, working directories and roots of every process
+)
+
+// A Report says how the reading of one source, or of one backend's objects,
+// went. A source without a complete report keeps every type that needs it
+// from being judged.
+type Report struct {
+	Source   SourceID  `json:"source"` // a source, or "backend <name>"
+	Began    time.Time `json:"began"`
+	Ended    time.Time `json:"ended"`
+	Complete bool      `json:"complete"`       // read to the end
+	Note     string    `json:"note,omitempty"` // what was found, or why there was nothing to ask
+}
+
+// A Doubt is something that a source could not read, or that contradicts
+// another source. Whatever its Scope covers and nothing live names is unsure.
+type Doubt struct {
+	Source SourceID `json:"source"`
+	Where  string   `json:"where"`          // the file or the API call
+	Err    string   `json:"err"`            // what went wrong
+	Hint   string   `json:"hint,omitempty"` // what a person can do about it
+	Scope  Scope    `json:"scope,omitzero"`
+}
+
+func (d Doubt) String() string {
+	if strings.HasPrefix(d.Err, d.Where) {
+		return d.Err // the error names its object already
+	}
+	return d.Where + ": " + d.Err
+}
+
+// A Scope is what a doubt keeps from being judged: the objects that match
+// every field that is set. The zero Scope covers everything.
+type Scope struct {
+	Backend string    `json:"backend,omitempty"` // objects of this backend, and records of its image store
+	Types   []Type    `json:"types,omitempty"`   // findings of these types
+	Nodes   []Node    `json:"nodes,omitempty"`   // exactly these
+	BuildID bool      `json:"buildID,omitempty"` // only the 25-character ids that BuildKit makes
+	Since   time.Time `json:"since,omitzero"`    // only what was made at this time or later
+}
+
+// covers reports whether the scope takes in an object that stands in a
+// finding of the given type.
+func (s Scope) covers(o *Object, t Type) bool {
+	switch {
+	case s.Backend != "" && s.Backend != o.Backend:
+		return false
+	case len(s.Types) > 0 && !slices.Contains(s.Types, t):
+		return false
+	case len(s.Nodes) > 0 && !slices.Contains(s.Nodes, o.Node):
+		return false
+	case s.BuildID && !IsBuildID(base(o.Name)):
+		return false
+	case !s.Since.IsZero() && o.Stamp.Made().Before(s.Since):
+		return false
+	}
+	return true
+}

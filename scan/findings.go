@@ -1,0 +1,131 @@
+package scan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// findings turns the judged groups into findings, sorted by type, id and
+// backend.
+func (c *classifier) findings() []Finding {
+	var out []Finding
+	for i := range c.group {
+		if int32(i) != c.find(int32(i)) {
+			continue
+		}
+		if objects := c.objectsOf(int32(i)); len(objects) > 0 {
+			out = append(out, c.finding(int32(i), objects))
+		}
+	}
+	slices.SortFunc(out, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(typeOrder(a.Type), typeOrder(b.Type)),
+			strings.Compare(a.ID, b.ID),
+			strings.Compare(a.Backend, b.Backend),
+			strings.Compare(a.Parts[0].Name, b.Parts[0].Name),
+		)
+	})
+	return out
+}
+
+func typeOrder(t Type) int {
+	return slices.IndexFunc(Contracts, func(c Contract) bool { return c.Type == t })
+}
+
+func (c *classifier) finding(group int32, objects []*Object) Finding {
+	head := objects[0]
+	contract := ContractOf(typeOf(head.Kind))
+	f := Finding{
+		ID: findingID(head.Node), Type: contract.Type, Backend: head.Backend,
+		Verdict: c.verdict[group], Parts: objects, Labels: head.Labels,
+		Reason: c.reasonFor(group, contract), Age: c.ages[group].text, Doubts: c.doubts[group],
+	}
+	for _, o := range objects {
+		f.Was = cmp.Or(f.Was, o.Was)
+		f.Origin = cmp.Or(f.Origin, o.Origin)
+	}
+	if contract.Default == DefaultUnlessPrecious {
+		f.Precious = len(f.Size().Telling) > 0
+	}
+	f.Unwalked = c.unwalked(group, &f, contract)
+	if f.Verdict == Orphan {
+		f.NotMine = c.exception(&f, contract)
+		f.Default = f.NotMine == ""
+	}
+	if cause := c.cause[group]; f.Verdict == Unsure && len(f.Doubts) == 0 {
+		f.Doubts = c.doubts[cause]
+	}
+	return f
+}
+
+// unwalked reports whether a walk can change what is said of the finding: its
+// age, whether it is precious, or whether a process has a file of it open.
+func (c *classifier) unwalked(group int32, f *Finding, contract *Contract) bool {
+	switch f.Verdict {
+	case Young:
+		return c.ages[group].unwalked
+	case Orphan:
+		matters := contract.Default == DefaultUnlessPrecious || len(c.g.Host.Strays) > 0
+		return matters && slices.ContainsFunc(f.Parts, func(o *Object) bool { return o.Usage == nil })
+	}
+	return false
+}
+
+// exception says why prune leaves an orphan alone unless it is named; "" if
+// it does not.
+func (c *classifier) exception(f *Finding, contract *Contract) string {
+	switch contract.Default {
+	case DefaultYes:
+		return ""
+	case DefaultUnlessLostTag:
+		if lost := c.g.Host.LostTags; len(lost) > 0 && f.Origin == "" {
+			return fmt.Sprintf("%s names an image whose config is lost, and no registry is known to have this layer", lost[0])
+		}
+		return ""
+	case DefaultUnlessPrecious:
+		if f.Precious {
+			return "it holds " + strings.Join(f.Size().Telling, ", ")
+		}
+		return ""
+	}
+	return "only on request"
+}
+
+// reasonFor puts the verdict in a few words.
+func (c *classifier) reasonFor(group int32, contract *Contract) string {
+	v, cause := c.verdict[group], c.cause[group]
+	if v == Orphan {
+		return contract.Reason
+	}
+	own := c.reason[cause]
+	if cause == group {
+		if v == Used {
+			return "used by " + own
+		}
+		return own
+	}
+	if v == Used {
+		return "used by " + own
+	}
+	return fmt.Sprintf("needed by %s: %s", c.g.TitleOf(c.headOf(cause)), own)
+}
+
+// headOf is the node that a group is known by.
+func (c *classifier) headOf(group int32) Node {
+	if objects := c.objectsOf(group); len(objects) > 0 {
+		return objects[0].Node
+	}
+	return c.g.nodes[group]
+}
+
+// findingID is the id by which a user names a finding.
+func findingID(n Node) string {
+	if n.Kind == KindMount {
+		if _, name, ok := strings.Cut(n.Name, "/layerdb/mounts/"); ok {
+			return name
+		}
+	}
+	return base(n.Name)
+}

@@ -1,0 +1,400 @@
+package scan
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// A Kind is what sort of thing a [Node] names.
+type Kind uint8
+
+// The kinds of nodes. Those of things on disk are named by their path below
+// the data root; the others by the id that the daemon uses.
+const (
+	KindLayer     Kind = iota + 1 // what a graphdriver keeps for one id: "overlay2/<id>"
+	KindLink                      // a short link: "overlay2/l/<26 characters>"
+	KindChain                     // a layerdb entry: "image/<driver>/layerdb/sha256/<chain>"
+	KindMount                     // a mount record: "image/<driver>/layerdb/mounts/<name>"
+	KindRemoving                  // a layerdb entry that is being released: "…/sha256/<chain>-<x>-removing"
+	KindDownload                  // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>"
+	KindContainer                 // a container's directory: "containers/<id>"
+	KindImage                     // an image id, "sha256:<hex>"
+	KindVolume                    // a volume's name
+	KindBuild                     // a build record or a snapshot of BuildKit
+	KindMemory                    // what the daemon holds in memory only
+)
+
+var kindNames = [...]string{
+	"", "layer", "link", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory",
+}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// onDisk reports whether nodes of this kind are directories of the data root
+// that must be there if anything live names them.
+func (k Kind) onDisk() bool {
+	return k == KindLayer || k == KindChain || k == KindMount
+}
+
+// MarshalText writes the kind's name.
+func (k Kind) MarshalText() ([]byte, error) {
+	if k == 0 || int(k) >= len(kindNames) {
+		return nil, fmt.Errorf("kind %d: unknown", uint8(k))
+	}
+	return []byte(kindNames[k]), nil
+}
+
+// UnmarshalText reads what [Kind.MarshalText] wrote.
+func (k *Kind) UnmarshalText(text []byte) error {
+	for i, name := range kindNames {
+		if i > 0 && name == string(text) {
+			*k = Kind(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("kind %q: unknown", text)
+}
+
+// A Node is the key of one thing. It is comparable.
+type Node struct {
+	Kind Kind   `json:"kind"`
+	Name string `json:"name"`
+}
+
+func (n Node) String() string { return n.Kind.String() + " " + n.Name }
+
+// A Stamp is what a file looked like when it was listed (statx). Device and
+// mount id hold for one boot only. Birth is zero where the kernel or the file
+// system does not tell it; Mount is zero where the kernel does not.
+type Stamp struct {
+	Device uint64    `json:"device"`
+	Inode  uint64    `json:"inode"`
+	Mount  uint64    `json:"mount,omitempty"`
+	Birth  time.Time `json:"birth,omitzero"`
+	Change time.Time `json:"change"` // ctime: no program can set it
+}
+
+// Made is the latest moment at which the file can have been made: its birth,
+// or where that is unknown its last change. It is never the modification
+// time, which archives and snapshots carry over.
+func (s Stamp) Made() time.Time {
+	if s.Birth.IsZero() {
+		return s.Change
+	}
+	return s.Birth
+}
+
+// A Medium says what an object is made of, hence how it goes away.
+type Medium string
+
+// The media of the backends so far.
+const (
+	Directory Medium = "directory"
+	File      Medium = "file"
+)
+
+// An Object is a node that takes space on disk.
+type Object struct {
+	Node
+	Backend string   `json:"backend,omitempty"` // name of the [Backend] it belongs to; "" for the daemon's own
+	Paths   []string `json:"paths"`             // below the data root, the main one first
+	Medium  Medium   `json:"medium"`
+	Stamp   Stamp    `json:"stamp"`
+
+	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
+	Missing      string `json:"missing,omitempty"`      // the data that this record names and that is not there
+
+	Was    string `json:"was,omitempty"`    // what a person would call it, where that can still be told
+	Origin string `json:"origin,omitempty"` // a registry that has it: a repository's name
+	Labels Labels `json:"labels,omitzero"`
+
+	Usage *Usage `json:"usage,omitempty"` // nil until walked
+}
+
+// Usage is what a walk of an object's paths found.
+type Usage struct {
+	Bytes    int64     `json:"bytes"` // st_blocks × 512, hard links once
+	Inodes   int64     `json:"inodes"`
+	Newest   time.Time `json:"newest"`             // newest change (ctime) at or below
+	Complete bool      `json:"complete"`           // false: some part could not be read; Bytes is a lower bound
+	Problem  string    `json:"problem,omitempty"`  // the first thing that could not be read
+	Telling  []string  `json:"telling,omitempty"`  // file names that tell of data nobody can make again
+	OpenedBy string    `json:"openedBy,omitempty"` // a process that has a file below open
+}
+
+// Labels are an object's labels, or those of its owner.
+type Labels struct {
+	// Known is false when the record that would tell (a container's or an
+	// image's config) is gone: a label may have been there.
+	Known  bool              `json:"known"`
+	Values map[string]string `json:"values,omitempty"`
+}
+
+// A Why says what a reference is, and so where it was read.
+type Why uint8
+
+// The references. Each comment names the file or call that it comes from.
+const (
+	ByCacheID  Why = iota + 1 // a layerdb entry's cache-id
+	ByParent                  // a layerdb entry's, or a mount record's, parent
+	ByMountID                 // a mount record's mount-id
+	ByInitID                  // a mount record's init-id
+	ByInitName                // <id> and <id>-init are one container's
+	ByLower                   // a layer's lower file
+	ByLink                    // a short link's target
+	ByDiffIDs                 // rootfs.diff_ids of an image's config
+	ByImage                   // Image of a container's config
+	ByRWLayer                 // layerdb/mounts/<container id>
+	ByGraph                   // GraphDriver.Data of the API's inspect
+	BySnapshot                // a BuildKit database
+	ByVolume                  // a volume's data directory, a symlink or config.json
+	ByPath                    // a path in a container's config
+)
+
+var whyNames = [...]string{
+	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "diff_ids", "image", "layerdb/mounts",
+	"GraphDriver", "buildkit", "volume", "path",
+}
+
+func (w Why) String() string {
+	if int(w) < len(whyNames) {
+		return whyNames[w]
+	}
+	return fmt.Sprintf("why(%d)", uint8(w))
+}
+
+// MarshalText writes the reference's name.
+func (w Why) MarshalText() ([]byte, error) {
+	if w == 0 || int(w) >= len(whyNames) {
+		return nil, fmt.Errorf("reference %d: unknown", uint8(w))
+	}
+	return []byte(whyNames[w]), nil
+}
+
+// UnmarshalText reads what [Why.MarshalText] wrote.
+func (w *Why) UnmarshalText(text []byte) error {
+	for i, name := range whyNames {
+		if i > 0 && name == string(text) {
+			*w = Why(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("reference %q: unknown", text)
+}
+
+// owns reports whether the two ends of such a reference are one thing: a
+// record and the data that it describes stand and fall together (rule 16).
+func (w Why) owns() bool {
+	switch w {
+	case ByCacheID, ByMountID, ByInitID, ByInitName:
+		return true
+	}
+	return false
+}
+
+// A Ref is a reference: From needs To.
+type Ref struct {
+	From Node `json:"from"`
+	To   Node `json:"to"`
+	Why  Why  `json:"why"`
+}
+
+// A Mark is a fact about one node that does not come from another node: that
+// it is live, held or kept.
+type Mark struct {
+	Node    Node    `json:"node"`
+	Verdict Verdict `json:"verdict"` // Used, Held or Kept
+	What    string  `json:"what"`    // what says so, in a person's words
+	Where   string  `json:"where"`   // where it was read
+}
+
+// A Graph is everything a scan read: plain data, no open handles. It keeps
+// nodes as numbers, for a host can have a million of them.
+type Graph struct {
+	Host    Host
+	Doubts  []Doubt
+	Reports []Report
+	Marks   []Mark
+	Objects []Object
+
+	nodes    []Node
+	index    map[Node]int32
+	refs     []ref
+	objectOf map[int32]int32
+	titles   map[int32]string
+}
+
+type ref struct {
+	from, to int32
+	why      Why
+}
+
+// NewGraph returns an empty graph.
+func NewGraph() *Graph {
+	return &Graph{index: map[Node]int32{}, objectOf: map[int32]int32{}, titles: map[int32]string{}}
+}
+
+func (g *Graph) id(n Node) int32 {
+	if id, ok := g.index[n]; ok {
+		return id
+	}
+	id := int32(len(g.nodes))
+	g.nodes = append(g.nodes, n)
+	g.index[n] = id
+	return id
+}
+
+// Add adds an object. A second object of the same node replaces the first.
+func (g *Graph) Add(o Object) {
+	id := g.id(o.Node)
+	o.Node = g.nodes[id]
+	if i, ok := g.objectOf[id]; ok {
+		g.Objects[i] = o
+		return
+	}
+	g.objectOf[id] = int32(len(g.Objects))
+	g.Objects = append(g.Objects, o)
+}
+
+// Object returns the object of a node, or nil. The pointer holds until the
+// next Add.
+func (g *Graph) Object(n Node) *Object {
+	id, ok := g.index[n]
+	if !ok {
+		return nil
+	}
+	i, ok := g.objectOf[id]
+	if !ok {
+		return nil
+	}
+	return &g.Objects[i]
+}
+
+// Has reports whether the node was named by anything so far.
+func (g *Graph) Has(n Node) bool {
+	_, ok := g.index[n]
+	return ok
+}
+
+// Refer adds a reference: from needs to.
+func (g *Graph) Refer(from, to Node, why Why) {
+	g.refs = append(g.refs, ref{g.id(from), g.id(to), why})
+}
+
+// Live says that a user would miss this node. What names the witness in a
+// person's words, where is the file or API call it was read from.
+func (g *Graph) Live(n Node, what, where string) { g.mark(n, Used, what, where) }
+
+// Hold says that something has this node mounted, open, or is writing it.
+func (g *Graph) Hold(n Node, what, where string) { g.mark(n, Held, what, where) }
+
+// Keep says that this node is kept on somebody's word.
+func (g *Graph) Keep(n Node, what, where string) { g.mark(n, Kept, what, where) }
+
+func (g *Graph) mark(n Node, v Verdict, what, where string) {
+	n = g.nodes[g.id(n)]
+	g.Marks = append(g.Marks, Mark{Node: n, Verdict: v, What: what, Where: where})
+}
+
+// Title gives a node the name that a person knows it by.
+func (g *Graph) Title(n Node, title string) { g.titles[g.id(n)] = title }
+
+// TitleOf returns a node's title, or the end of its name.
+func (g *Graph) TitleOf(n Node) string {
+	if id, ok := g.index[n]; ok {
+		if t := g.titles[id]; t != "" {
+			return t
+		}
+	}
+	return Short(n.Name)
+}
+
+// Doubt records something that could not be read to the end.
+func (g *Graph) Doubt(d Doubt) { g.Doubts = append(g.Doubts, d) }
+
+// Nodes calls yield for every node that anything named so far.
+func (g *Graph) Nodes(yield func(Node) bool) {
+	for _, n := range g.nodes {
+		if !yield(n) {
+			return
+		}
+	}
+}
+
+// Refs calls yield for every reference, in the order of their discovery.
+func (g *Graph) Refs(yield func(Ref) bool) {
+	for _, r := range g.refs {
+		if !yield(Ref{g.nodes[r.from], g.nodes[r.to], r.why}) {
+			return
+		}
+	}
+}
+
+// graphJSON is the wire form of a Graph: nodes once, references by number.
+type graphJSON struct {
+	Host    Host             `json:"host"`
+	Reports []Report         `json:"reports"`
+	Doubts  []Doubt          `json:"doubts,omitempty"`
+	Nodes   []Node           `json:"nodes"`
+	Refs    []refJSON        `json:"refs,omitempty"`
+	Marks   []Mark           `json:"marks,omitempty"`
+	Objects []Object         `json:"objects,omitempty"`
+	Titles  map[int32]string `json:"titles,omitempty"`
+}
+
+type refJSON struct {
+	From int32 `json:"from"`
+	To   int32 `json:"to"`
+	Why  Why   `json:"why"`
+}
+
+// MarshalJSON writes the whole graph.
+func (g *Graph) MarshalJSON() ([]byte, error) {
+	out := graphJSON{
+		Host: g.Host, Reports: g.Reports, Doubts: g.Doubts, Nodes: g.nodes,
+		Marks: g.Marks, Objects: g.Objects, Titles: g.titles,
+	}
+	for _, r := range g.refs {
+		out.Refs = append(out.Refs, refJSON{r.from, r.to, r.why})
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what [Graph.MarshalJSON] wrote.
+func (g *Graph) UnmarshalJSON(data []byte) error {
+	var in graphJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return fmt.Errorf("graph: %w", err)
+	}
+	*g = *NewGraph()
+	g.Host, g.Reports, g.Doubts, g.Marks = in.Host, in.Reports, in.Doubts, in.Marks
+	for _, n := range in.Nodes {
+		g.id(n)
+	}
+	if len(g.nodes) != len(in.Nodes) {
+		return fmt.Errorf("graph: a node appears twice")
+	}
+	valid := func(id int32) bool { return id >= 0 && int(id) < len(g.nodes) }
+	for _, r := range in.Refs {
+		if !valid(r.From) || !valid(r.To) {
+			return fmt.Errorf("graph: reference %d → %d: no such node", r.From, r.To)
+		}
+		g.refs = append(g.refs, ref{r.From, r.To, r.Why})
+	}
+	for _, o := range in.Objects {
+		g.Add(o)
+	}
+	for id, t := range in.Titles {
+		if !valid(id) {
+			return fmt.Errorf("graph: title of %d: no such node", id)
+		}
+		g.titles[id] = t
+	}
+	return nil
+}

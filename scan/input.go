@@ -1,0 +1,186 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// A Tree is the data root, read-only: no method of it can write, and none
+// follows a symbolic link or leaves the directory. Names are slash-separated
+// and relative to the root; "." is the root itself. Every method reports a
+// symbolic link where a directory should be as [ErrSymlink].
+type Tree interface {
+	// ReadDir returns a directory's entries sorted by name.
+	ReadDir(name string) ([]Entry, error)
+	// ReadFile returns a regular file's content; a file larger than
+	// limit bytes is an error.
+	ReadFile(name string, limit int64) ([]byte, error)
+	// ReadLink returns a symbolic link's target.
+	ReadLink(name string) (string, error)
+	// Stat describes the file itself, never a link's target.
+	Stat(name string) (Info, error)
+	// Open opens a regular file to read it at any offset.
+	Open(name string) (ReaderAt, error)
+	// Walk adds up what is at and below the names, all of one object. It
+	// enters no mount and follows no link; where a part cannot be read it
+	// goes on and says so in Usage. Only a cancelled context is an error.
+	// watch names inodes that some process has open.
+	Walk(ctx context.Context, watch Watch, names ...string) (Usage, error)
+}
+
+// ErrSymlink is the error of a path that has a symbolic link where it needs
+// a directory or a file.
+var ErrSymlink = errors.New("is a symbolic link")
+
+// An Entry is one name of a directory. The name is as the disk has it: any
+// bytes but NUL and slash.
+type Entry struct {
+	Name string
+	Type fs.FileMode // the type bits alone
+}
+
+// Info is what a file looks like.
+type Info struct {
+	Mode  fs.FileMode
+	Size  int64
+	Links uint64
+	Stamp Stamp
+}
+
+// ReaderAt is an open file.
+type ReaderAt interface {
+	io.ReaderAt
+	io.Closer
+	Size() (int64, error)
+}
+
+// A FileKey is a file's identity while the machine runs.
+type FileKey struct {
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
+}
+
+// Watch maps files that are open to the process that has them open.
+type Watch map[FileKey]string
+
+// Daemon is the part of the Docker API that a scan uses, in small types of
+// our own, so that a change of client is a change of one file. Errors of
+// things that are gone satisfy errdefs.IsNotFound.
+type Daemon interface {
+	Info(ctx context.Context) (DaemonInfo, error)
+	// Images lists all images, intermediate ones too, with their layers.
+	Images(ctx context.Context) ([]DaemonImage, error)
+	// Containers lists all containers, stopped ones too.
+	Containers(ctx context.Context) ([]DaemonContainer, error)
+	Volumes(ctx context.Context) ([]DaemonVolume, error)
+	// BuildCache lists BuildKit's records that the daemon still knows, or
+	// ErrNotAsked where the daemon's version can only answer by walking
+	// every container and volume.
+	BuildCache(ctx context.Context) ([]string, error)
+	HasImage(ctx context.Context, id string) (bool, error)
+	HasContainer(ctx context.Context, id string) (bool, error)
+}
+
+// ErrNotAsked is the error of a question that was better not asked.
+var ErrNotAsked = errors.New("not asked")
+
+// DaemonInfo is GET /info and GET /version.
+type DaemonInfo struct {
+	EngineID        string
+	DataRoot        string // DockerRootDir
+	Driver          string // storage driver
+	ContainerdStore bool   // images live in containerd, not in a graphdriver
+	Version         string
+	APIVersion      string
+	OSType          string
+	Name            string // host name
+	Rootless        bool
+}
+
+// DaemonImage is one image of GET /images/json?all=1 and its inspect.
+type DaemonImage struct {
+	ID     string // "sha256:<hex>"
+	Tags   []string
+	Layers []string          // diff ids, the base first
+	Graph  map[string]string // GraphDriver.Data; nil for drivers that have none
+}
+
+// DaemonContainer is one container of GET /containers/json?all=1 and its inspect.
+type DaemonContainer struct {
+	ID    string
+	Name  string
+	Image string
+	State string
+	Graph map[string]string
+}
+
+// DaemonVolume is one volume of GET /volumes.
+type DaemonVolume struct {
+	Name       string
+	Mountpoint string
+}
+
+// A Process is one that a source found in /proc.
+type Process struct {
+	PID     int       `json:"pid"`
+	Name    string    `json:"name"`    // comm
+	Started time.Time `json:"started"` // by the kernel's boot clock and the wall clock of now
+}
+
+// Host is what a scan knows about the machine and the daemon.
+type Host struct {
+	DataRoot string    `json:"dataRoot"` // absolute
+	Online   bool      `json:"online"`   // the daemon that owns the root was asked
+	Info     HostInfo  `json:"info,omitzero"`
+	Now      time.Time `json:"now"` // when the scan began
+
+	// Owner is the process that holds the lock on the root's database;
+	// nil when none does.
+	Owner *Process `json:"owner,omitempty"`
+	// TmpMade is the birth of <root>/tmp, which the daemon makes anew at
+	// each start (17.05 on): its start in the file system's clock.
+	TmpMade time.Time `json:"tmpMade,omitzero"`
+	// OldestWriteSet is the birth of the oldest layer that a process is
+	// writing now; zero when none is being written.
+	OldestWriteSet time.Time `json:"oldestWriteSet,omitzero"`
+	// Suspended is how long the machine slept since it booted.
+	Suspended time.Duration `json:"suspended,omitempty"`
+	// Strays are files that a process has open and that no path in its own
+	// root leads to: a walk of an orphan looks for them by inode.
+	Strays []OpenFile `json:"strays,omitempty"`
+	// LostTags are images that a tag or a container names and whose config
+	// is gone.
+	LostTags []string `json:"lostTags,omitempty"`
+}
+
+// An OpenFile is a file that a process has open.
+type OpenFile struct {
+	FileKey
+	By string `json:"by"` // "dockerd (pid 12)"
+}
+
+// HostInfo is what the daemon said about itself.
+type HostInfo struct {
+	EngineID string `json:"engineID,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Driver   string `json:"driver,omitempty"`
+}
+
+// Input is all that a backend or a source may touch. None of it can write.
+type Input struct {
+	Tree     Tree
+	DataRoot string   // absolute and resolved, for what names paths: mount tables, configs, the API
+	Aliases  []string // other absolute paths that lead to the data root, as configs may name them
+	Host     Host     // what locating the daemon found
+	Daemon   Daemon   // nil: no daemon runs, everything is read from disk
+	Info     DaemonInfo
+	Proc     string                                                    // the process table: "/proc"
+	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it
+	Backends []*Backend                                                // those whose objects were enumerated
+	Now      func() time.Time
+}

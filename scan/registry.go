@@ -1,0 +1,63 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+)
+
+// A Backend is what holds layers. It says what there is; it does not judge
+// and carries no code that deletes.
+type Backend struct {
+	Name string // as `docker info` has it
+	Doc  string // one line: what its layers are made of
+	Dir  string // where its layers are, below the data root
+	// Enumerate adds every layer, every physical edge between layers and
+	// every name it does not recognise. An error means that the list is not
+	// complete; what could be read is in the graph all the same.
+	Enumerate func(ctx context.Context, in *Input, g *Graph) error
+	// Layer returns the node of a layer's id.
+	Layer func(id string) Node
+}
+
+// A Source says what is in use.
+type Source struct {
+	ID  SourceID
+	Doc string // one line: what it reads
+	// Collect adds references, marks and the records it finds. An error
+	// means that it was not read to the end; a Doubt in the graph says what
+	// that keeps from being judged. The note says what was read.
+	Collect func(ctx context.Context, in *Input, g *Graph) (note string, err error)
+}
+
+// Validate checks the lists of backends and sources: a mistake there would
+// make things look unowned.
+func Validate(backends []*Backend, sources []*Source) error {
+	seen := map[string]bool{}
+	for _, b := range backends {
+		if b.Name == "" || b.Doc == "" || b.Dir == "" || b.Enumerate == nil || b.Layer == nil {
+			return fmt.Errorf("backend %q: incomplete", b.Name)
+		}
+		if seen[b.Name] {
+			return fmt.Errorf("backend %q: listed twice", b.Name)
+		}
+		seen[b.Name] = true
+	}
+	known := map[SourceID]bool{}
+	for _, s := range sources {
+		if s.ID == "" || s.Doc == "" || s.Collect == nil {
+			return fmt.Errorf("source %q: incomplete", s.ID)
+		}
+		if known[s.ID] {
+			return fmt.Errorf("source %q: listed twice", s.ID)
+		}
+		known[s.ID] = true
+	}
+	for _, c := range Contracts {
+		for _, id := range c.Needs {
+			if !known[id] {
+				return fmt.Errorf("type %q needs source %q, which is not listed", c.Type, id)
+			}
+		}
+	}
+	return nil
+}

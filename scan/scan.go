@@ -1,0 +1,140 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Scan reads everything there is to know. It decides nothing and returns no
+// error: what could not be read is a doubt in the graph.
+//
+// Objects are enumerated first and references are collected second. The
+// daemon makes a layer's directory before it records it. Had the records been
+// read first, a layer made and recorded in between would be listed without a
+// record: a live layer that looks like an orphan. In this order the worst case
+// is a layer that is listed before its record is written, which its age
+// covers. The sources are read in the order of their list for the same
+// reason: each record before the records that name it.
+func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
+	g := NewGraph()
+	g.Host = in.Host
+	for _, b := range in.Backends {
+		report := Report{Source: SourceID("backend " + b.Name), Began: in.Now()}
+		before := len(g.Objects)
+		err := b.Enumerate(ctx, in, g)
+		report.Note = fmt.Sprintf("%d objects", len(g.Objects)-before)
+		g.finish(in, report, err, Scope{Backend: b.Name})
+	}
+	for _, s := range sources {
+		report := Report{Source: s.ID, Began: in.Now()}
+		note, err := s.Collect(ctx, in, g)
+		report.Note = note
+		g.finish(in, report, err, Scope{})
+	}
+	g.addLate(in)
+	return g
+}
+
+// addLate adds what references name and enumeration did not see, if it is on
+// disk now: it was made in between. What is still not there stays without an
+// object, and if something live needs it Classify makes that a doubt.
+func (g *Graph) addLate(in *Input) {
+	for _, r := range g.refs {
+		n := g.nodes[r.to]
+		if _, known := g.objectOf[r.to]; known || !n.Kind.onDisk() {
+			continue
+		}
+		info, err := in.Tree.Stat(n.Name)
+		if err != nil || !info.Mode.IsDir() {
+			continue
+		}
+		g.Add(Object{Node: n, Backend: g.backendOf(in, n), Paths: []string{n.Name}, Medium: Directory, Stamp: info.Stamp})
+	}
+}
+
+// backendOf is the backend whose layer or record a node is.
+func (g *Graph) backendOf(in *Input, n Node) string {
+	for _, b := range in.Backends {
+		if strings.HasPrefix(n.Name, b.Dir+"/") || strings.HasPrefix(n.Name, "image/"+b.Name+"/") {
+			return b.Name
+		}
+	}
+	return ""
+}
+
+// finish records how a reading went. An error that left no doubt of its own
+// becomes one, over the given scope.
+func (g *Graph) finish(in *Input, r Report, err error, scope Scope) {
+	r.Ended = in.Now()
+	r.Complete = err == nil
+	g.Reports = append(g.Reports, r)
+	if err == nil {
+		return
+	}
+	for _, d := range g.Doubts {
+		if d.Source == r.Source {
+			return
+		}
+	}
+	g.Doubt(Doubt{Source: r.Source, Where: string(r.Source), Err: err.Error(), Scope: scope})
+}
+
+// Judge classifies, walks those findings whose verdict depends on what lies
+// below them, and classifies again. The only error is a cancelled context.
+func Judge(ctx context.Context, in *Input, g *Graph, p Policy) ([]Finding, error) {
+	findings := Classify(g, p)
+	var walk []*Finding
+	for i := range findings {
+		if findings[i].Unwalked {
+			walk = append(walk, &findings[i])
+		}
+	}
+	if len(walk) == 0 {
+		return findings, ctx.Err()
+	}
+	if err := Measure(ctx, in, g, walk, nil); err != nil {
+		return nil, err
+	}
+	return Classify(g, p), nil
+}
+
+// Measure walks the findings' parts that were not walked yet, in parallel,
+// and fills their Usage. progress is called as findings are done, never from
+// two goroutines at once. The only error is a cancelled context.
+func Measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, progress func(done, total int)) error {
+	watch := Watch{}
+	for _, s := range g.Host.Strays {
+		watch[s.FileKey] = s.By
+	}
+	var mu sync.Mutex
+	done := 0
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for _, f := range findings {
+		group.Go(func() error {
+			for _, o := range f.Parts {
+				if o.Usage != nil {
+					continue
+				}
+				usage, err := in.Tree.Walk(ctx, watch, o.Paths...)
+				if err != nil {
+					return err
+				}
+				o.Usage = &usage
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if progress != nil {
+				progress(done, len(findings))
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
