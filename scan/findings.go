@@ -46,6 +46,9 @@ func (c *classifier) finding(group int32, objects []*Object) Finding {
 		f.Was = cmp.Or(f.Was, o.Was)
 		f.Origin = cmp.Or(f.Origin, o.Origin)
 	}
+	if contract.Unknown == UnknownMatches {
+		f.Labels.Known = true // such things have no labels, and no owner that could have any
+	}
 	if contract.Default == DefaultUnlessPrecious {
 		f.Precious = len(f.Size().Telling) > 0
 	}

@@ -1,0 +1,137 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// dirs is the shape that most graphdrivers share: one directory for all
+// layers, one directory in it for each.
+type dirs struct {
+	backend string
+	dir     string
+	// other reports names that the driver makes beside its layers: probes,
+	// device nodes. They are no layers and nobody's data.
+	other func(name string) bool
+	// inspect adds what the driver keeps inside of one layer's directory:
+	// its physical parents. An error means that they are not known.
+	inspect func(in *scan.Input, g *scan.Graph, layer scan.Node) error
+}
+
+// layer is the node of a layer's id.
+func (d *dirs) layer(id string) scan.Node {
+	return scan.Node{Kind: scan.KindLayer, Name: d.dir + "/" + id}
+}
+
+// enumerate adds every layer.
+func (d *dirs) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) error {
+	entries, err := in.Tree.ReadDir(d.dir)
+	if err != nil {
+		return err
+	}
+	ids := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if d.other(e.Name) {
+			continue
+		}
+		if err := d.add(in, g, e); err != nil {
+			return err
+		}
+		ids[e.Name] = true
+	}
+	for id := range ids {
+		if ids[id+"-init"] {
+			g.Refer(d.layer(id), d.layer(id+"-init"), scan.ByInitName)
+		}
+	}
+	return nil
+}
+
+// add adds one entry of the directory. Only a failure that keeps the list
+// from being complete is an error.
+func (d *dirs) add(in *scan.Input, g *scan.Graph, e scan.Entry) error {
+	name := d.dir + "/" + e.Name
+	info, err := in.Tree.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed since it was listed
+	}
+	if err != nil {
+		return err
+	}
+	o := scan.Object{
+		Node: d.layer(e.Name), Backend: d.backend, Paths: []string{name},
+		Medium: scan.Directory, Stamp: info.Stamp, Unrecognised: unrecognised(e.Name, info.Mode),
+	}
+	if o.Unrecognised != "" {
+		o.Name = d.dir + "/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
+	}
+	g.Add(o)
+	if !info.Mode.IsDir() || d.inspect == nil {
+		return nil
+	}
+	if err := d.inspect(in, g, o.Node); err != nil && !gone(in, name) {
+		g.Doubt(scan.Doubt{
+			Source: scan.SourceID("backend " + d.backend), Where: name, Err: err.Error(),
+			Hint:  "what this layer lies on is not known; it may be any layer",
+			Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}},
+		})
+	}
+	return nil
+}
+
+// gone reports whether a layer was removed while it was being read.
+func gone(in *scan.Input, name string) bool {
+	_, err := in.Tree.Stat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// unrecognised says why an entry is not a layer as we know it, or "".
+func unrecognised(name string, mode fs.FileMode) string {
+	switch {
+	case !scan.IsLayerID(name):
+		return "no graphdriver gives such a name"
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link where a directory should be"
+	case !mode.IsDir():
+		return "not a directory"
+	}
+	return ""
+}
+
+// probe reports names of tests that graphdrivers make when they start and may
+// leave behind (moby graphdriver/overlay2 and overlayutils).
+func probe(name string) bool {
+	for _, prefix := range []string{
+		"opaque-bug-check", "metacopy-check", "check-overlayfs-support", "multiple-lowerdir-check", "naive-check-", "fsutils-dummy",
+	} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == "backingFsBlockDev"
+}
+
+var errEmpty = errors.New("is empty")
+
+// small reads a file that holds one word or a short list. A file that is
+// there and empty is an error: the daemon never means that.
+func small(in *scan.Input, name string) (string, error) {
+	const limit = 64 << 10 // 125 layers × 29 bytes fit many times
+	data, err := in.Tree.ReadFile(name, limit)
+	if err != nil {
+		return "", err
+	}
+	if text := strings.TrimSpace(string(data)); text != "" {
+		return text, nil
+	}
+	return "", fmt.Errorf("%s: %w", name, errEmpty)
+}

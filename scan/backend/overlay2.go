@@ -1,0 +1,162 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// Overlay2 keeps each layer as a difference to the layers it lies on:
+//
+//	overlay2/<id>/diff/      its own files
+//	overlay2/<id>/link       its short name
+//	overlay2/<id>/lower      the short names of the layers below, the nearest first
+//	overlay2/<id>/work/      only if it has layers below
+//	overlay2/l/<short> -> ../<id>/diff
+//
+// The kernel mounts by short name, so these edges count, whatever layerdb
+// says (moby daemon/graphdriver/overlay2).
+var Overlay2 = linked("overlay2")
+
+// linked is the backend of a driver with overlay2's layout.
+func linked(name string) *scan.Backend {
+	l := &links{dirs: dirs{backend: name, dir: name}}
+	l.other = func(name string) bool { return name == "l" || probe(name) || isNumber(name) }
+	l.inspect = l.lower
+	return &scan.Backend{
+		Name: name, Doc: "overlay mounts, one directory a layer with short links", Dir: name,
+		Enumerate: l.enumerate, Layer: l.layer,
+	}
+}
+
+// links is the shape dirs with short links between the layers.
+type links struct{ dirs }
+
+// link is the node of a short name.
+func (l *links) link(short string) scan.Node {
+	return scan.Node{Kind: scan.KindLink, Name: l.dir + "/l/" + short}
+}
+
+// enumerate adds the layers, then the links. A layer names only links that
+// were made before it, so links read second are all there.
+func (l *links) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) error {
+	if err := l.dirs.enumerate(ctx, in, g); err != nil {
+		return err
+	}
+	entries, err := in.Tree.ReadDir(l.dir + "/l")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no layer was ever made, or every lower file below now leads nowhere, which Classify sees
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := l.addLink(in, g, e); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lower adds what lies below a layer.
+func (l *links) lower(in *scan.Input, g *scan.Graph, layer scan.Node) error {
+	short, err := small(in, layer.Name+"/link")
+	switch {
+	case err == nil && scan.IsLinkName(short):
+		g.Refer(l.link(short), layer, scan.ByLink)
+	case err == nil:
+		return fmt.Errorf("link: %q is not a short name", short)
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errEmpty):
+		return err
+	}
+	lower, err := small(in, layer.Name+"/lower")
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.base(in, layer)
+	}
+	if err != nil {
+		return err
+	}
+	for _, element := range strings.Split(lower, ":") {
+		short, ok := strings.CutPrefix(element, "l/")
+		if !ok || !scan.IsLinkName(short) {
+			return fmt.Errorf("lower: %q is not a short link", element)
+		}
+		g.Refer(layer, l.link(short), scan.ByLower)
+	}
+	return nil
+}
+
+// base checks that a layer without a lower file is one that lies on nothing:
+// the driver makes work/ only for the others.
+func (l *links) base(in *scan.Input, layer scan.Node) error {
+	_, err := in.Tree.Stat(layer.Name + "/work")
+	switch {
+	case err == nil:
+		return errors.New("lower: missing, though work/ says that it lies on other layers")
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
+}
+
+// addLink adds one entry of l/: a reference to its layer, or an object if the
+// layer is gone.
+func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry) error {
+	node := l.link(e.Name)
+	o := scan.Object{Node: node, Backend: l.backend, Paths: []string{node.Name}, Medium: scan.File}
+	var id string
+	target, err := in.Tree.ReadLink(node.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // removed since it was listed
+	case e.Type&fs.ModeSymlink == 0:
+		o.Unrecognised = "not a symbolic link"
+	case err != nil:
+		return err
+	case !scan.IsLinkName(e.Name):
+		o.Unrecognised = "the driver gives no link such a name"
+	default:
+		var ok bool
+		if id, ok = linkTarget(target); !ok {
+			o.Unrecognised = fmt.Sprintf("leads to %q, which is no layer's diff", target)
+		}
+	}
+	if o.Unrecognised != "" {
+		o.Name = l.dir + "/l/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
+	} else if g.Object(l.layer(id)) != nil || !gone(in, l.layer(id).Name) {
+		g.Refer(node, l.layer(id), scan.ByLink)
+		return nil
+	} else if g.Has(node) {
+		return nil // a lower file names it: it is part of a damaged layer, not a leftover
+	}
+	info, err := in.Tree.Stat(node.Name)
+	if err == nil {
+		o.Stamp = info.Stamp
+	} else if o.Unrecognised == "" {
+		return nil // removed since it was listed
+	}
+	o.Was = scan.Short(id)
+	g.Add(o)
+	return nil
+}
+
+// linkTarget returns the layer's id of a link's target "../<id>/diff".
+func linkTarget(target string) (string, bool) {
+	id, ok := strings.CutPrefix(target, "../")
+	if !ok {
+		return "", false
+	}
+	id, ok = strings.CutSuffix(id, "/diff")
+	return id, ok && scan.IsLayerID(id)
+}
+
+// isNumber reports a name of digits alone: the directory of a driver's test
+// for mounts in a user namespace (20.10 on).
+func isNumber(name string) bool {
+	return name != "" && strings.Trim(name, "0123456789") == ""
+}
