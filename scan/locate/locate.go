@@ -1,0 +1,261 @@
+// Package locate finds out what to scan: which daemon was asked, which
+// directory is its data root, whether both are on this machine, and which
+// process owns them.
+//
+// It refuses rather than guesses. A daemon that answers is not yet the owner
+// of a directory with the name that it gives: cloned machines have equal
+// engine ids, and a forwarded socket leads to another host. The owner is the
+// process that holds the lock on the root's database, and it must also be the
+// one that listens on the socket that was asked.
+package locate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/bolt"
+	"github.com/docker-orphans/docker-orphans/scan/process"
+	"github.com/docker-orphans/docker-orphans/scan/tree"
+	"go.etcd.io/bbolt"
+)
+
+// Options says where to look.
+type Options struct {
+	Daemon   scan.Daemon // the daemon of the CLI's context
+	Endpoint string      // its address: "unix:///var/run/docker.sock"
+	DataRoot string      // the root that the user named, or ""
+	Proc     string      // the process table: "/proc"
+}
+
+// An Error says why nothing can be scanned, and what to do about it.
+type Error struct {
+	Object string // what it is about
+	Err    error
+	hint   string
+}
+
+func (e *Error) Error() string { return e.Object + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint is what a person can do about it; "" if that is plain.
+func (e *Error) Hint() string { return e.hint }
+
+func refuse(object, why, hint string) error {
+	return &Error{Object: object, Err: errors.New(why), hint: hint}
+}
+
+// databases are the files that a daemon keeps locked while it uses a data
+// root: volumes/metadata.db since 1.11, the others later.
+func databases(root string) []string {
+	return []string{
+		filepath.Join(root, "volumes/metadata.db"),
+		filepath.Join(root, "buildkit/snapshots.db"),
+		filepath.Join(root, "network/files/local-kv.db"),
+	}
+}
+
+// Find locates the data root and opens it. The function that it returns
+// closes it. Every error is an [*Error].
+func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
+	if runtime.GOOS != "linux" {
+		return nil, nil, refuse("docker orphans", "reads the daemon's data root, which is on a Linux host", "run it on that host")
+	}
+	if os.Geteuid() != 0 {
+		return nil, nil, refuse("docker orphans", "must run as root to read the daemon's data root and every process", notRootHint())
+	}
+	info, err := o.Daemon.Info(ctx)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	switch {
+	case err == nil && (o.DataRoot == "" || sameDir(o.DataRoot, info.DataRoot)):
+		return online(ctx, o, info)
+	case o.DataRoot != "":
+		return offline(o)
+	}
+	return nil, nil, &Error{Object: "daemon", Err: err, hint: "to look at the data root of a daemon that is stopped, name it: --data-root DIR"}
+}
+
+// sameDir reports whether two paths lead to one directory.
+func sameDir(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// online opens the data root of a daemon that answers.
+func online(ctx context.Context, o Options, info scan.DaemonInfo) (*scan.Input, func() error, error) {
+	b, err := supported(info)
+	if err != nil {
+		return nil, nil, err
+	}
+	socket, ok := strings.CutPrefix(o.Endpoint, "unix://")
+	if !ok {
+		return nil, nil, refuse(o.Endpoint, "is not a daemon of this machine", "run docker orphans on the daemon's host, "+info.Name)
+	}
+	in, done, err := open(ctx, o, info.DataRoot)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := owned(o, in, info, socket); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	in.Daemon, in.Info, in.Backends = o.Daemon, info, []*scan.Backend{b}
+	in.Host.Online = true
+	in.Host.Info = scan.HostInfo{EngineID: info.EngineID, Version: info.Version, Driver: info.Driver}
+	return in, done, nil
+}
+
+// supported returns the backend that the daemon uses.
+func supported(info scan.DaemonInfo) (*scan.Backend, error) {
+	switch {
+	case info.OSType != "" && info.OSType != "linux":
+		return nil, refuse("daemon", "runs on "+info.OSType, "only daemons on Linux keep layers that can be looked at")
+	case info.ContainerdStore:
+		return nil, refuse("daemon", "keeps images in containerd (snapshotter "+info.Driver+"), which is not supported yet: nothing can be said about its orphans", "")
+	}
+	b := backend.Named(info.Driver)
+	if b == nil {
+		return nil, refuse("daemon", "uses the storage driver "+info.Driver+", which is not supported yet: nothing can be said about its orphans", "supported: "+names())
+	}
+	return b, nil
+}
+
+func names() string {
+	var all []string
+	for _, b := range backend.All {
+		all = append(all, b.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// open opens a data root and finds the process that owns it.
+func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error, error) {
+	disk, err := tree.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, refuse(dir, "is not on this machine", "the daemon runs elsewhere (another host, a virtual machine such as Docker Desktop's, another mount namespace): run docker orphans there, or name a directory with --data-root")
+	}
+	if err != nil {
+		return nil, nil, &Error{Object: dir, Err: err, hint: "docker orphans must be able to read the data root"}
+	}
+	root := disk.Path()
+	in := &scan.Input{
+		Tree: disk, DataRoot: root, Proc: o.Proc, Now: time.Now,
+		Bolt: func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
+		Host: scan.Host{DataRoot: root, Now: time.Now()},
+	}
+	if dir = filepath.Clean(dir); dir != root {
+		in.Aliases = []string{dir}
+	}
+	if in.Host.Suspended, err = process.Suspended(); err != nil {
+		return nil, nil, errors.Join(&Error{Object: "clock", Err: err}, disk.Close())
+	}
+	if in.Host.Owner, err = process.Owner(o.Proc, root, databases(root)...); err != nil {
+		return nil, nil, errors.Join(&Error{Object: root, Err: err, hint: "which process uses the data root cannot be told"}, disk.Close())
+	}
+	if made, err := disk.Stat("tmp"); err == nil && made.Mode.IsDir() {
+		in.Host.TmpMade = made.Stamp.Made()
+	}
+	return in, disk.Close, ctx.Err()
+}
+
+// owned checks that the daemon that answers is the process that owns the
+// root, and that it sees the directory that we see.
+func owned(o Options, in *scan.Input, info scan.DaemonInfo, socket string) error {
+	owner := in.Host.Owner
+	if owner == nil {
+		return refuse(in.DataRoot, "no process of this machine has it locked, though a daemon answers at "+o.Endpoint,
+			"that daemon is elsewhere (another host, virtual machine or pid namespace): run docker orphans there")
+	}
+	listens, err := process.Listens(o.Proc, owner.PID, socket)
+	if err != nil {
+		return &Error{Object: socket, Err: err, hint: "whether the daemon there owns " + in.DataRoot + " cannot be told"}
+	}
+	if !listens {
+		return refuse(in.DataRoot, fmt.Sprintf("belongs to %s (pid %d), which is not the daemon that answers at %s", owner.Name, owner.PID, o.Endpoint),
+			"name that daemon's own socket with -H unix://…; a proxy or a forwarded socket proves nothing")
+	}
+	if id, err := in.Tree.ReadFile("engine-id", 4<<10); err == nil && strings.TrimSpace(string(id)) != info.EngineID {
+		return refuse(in.DataRoot, "its engine-id is not that of the daemon that answers at "+o.Endpoint, "name that daemon's own socket with -H unix://…")
+	}
+	seen, err := os.Stat(filepath.Join(o.Proc, fmt.Sprint(owner.PID), "root", in.DataRoot))
+	ours, errOurs := os.Stat(in.DataRoot)
+	if err = errors.Join(err, errOurs); err != nil {
+		return &Error{Object: in.DataRoot, Err: err, hint: "whether the daemon sees the same directory cannot be told"}
+	}
+	if !os.SameFile(seen, ours) {
+		return refuse(in.DataRoot, "the daemon sees another directory there than we do",
+			fmt.Sprintf("it runs in a mount namespace of its own: nsenter -t %d -m docker-orphans …", owner.PID))
+	}
+	return nil
+}
+
+// offline opens a data root that no daemon uses.
+func offline(o Options) (*scan.Input, func() error, error) {
+	in, done, err := open(context.Background(), o, o.DataRoot)
+	if err != nil {
+		return nil, nil, err
+	}
+	if owner := in.Host.Owner; owner != nil {
+		err := refuse(in.DataRoot, fmt.Sprintf("is in use by %s (pid %d)", owner.Name, owner.PID), "ask that daemon: name its socket with -H unix://… or its context with --context")
+		return nil, nil, errors.Join(err, done())
+	}
+	if in.Backends, err = present(in); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return in, done, nil
+}
+
+// present returns the backends that a data root has layers of.
+func present(in *scan.Input) ([]*scan.Backend, error) {
+	has := func(name string) bool {
+		_, err := in.Tree.Stat(name)
+		return err == nil
+	}
+	var found []*scan.Backend
+	for _, b := range backend.All {
+		// vfs/dir alone may be nothing but the data of old volumes.
+		if has("image/"+b.Name) || b.Dir == b.Name && has(b.Dir) {
+			found = append(found, b)
+		}
+	}
+	images, err := in.Tree.ReadDir("image")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Object: in.DataRoot, Err: err}
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case len(images) > 0:
+		return nil, refuse(in.DataRoot, "its storage driver "+scan.Printable(images[0].Name)+" is not supported yet", "supported: "+names())
+	case has("graph"):
+		return nil, refuse(in.DataRoot, "is of a Docker before 1.10, which is not supported yet", "")
+	}
+	return nil, refuse(in.DataRoot, "does not look like a data root of Docker: it has none of "+names(), "")
+}
+
+// systemPlugins are the directories in which root's docker finds plugins.
+var systemPlugins = []string{
+	"/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+	"/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
+}
+
+// notRootHint says which of the two things is missing for sudo to work: the
+// rights alone, or also the plugin where root's docker looks for it.
+func notRootHint() string {
+	for _, dir := range systemPlugins {
+		if _, err := os.Stat(filepath.Join(dir, "docker-orphans")); err == nil {
+			return "sudo docker orphans …"
+		}
+	}
+	return "sudo docker orphans … (root's docker does not find the plugin yet: sudo make install puts it into " + systemPlugins[0] + ")"
+}

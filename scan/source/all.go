@@ -1,0 +1,26 @@
+// Package source lists the sources of references: everything that says what
+// is in use. A source is one file and one line in All.
+//
+// A source that cannot read something says so with a doubt, never with
+// silence. It decides nothing.
+package source
+
+import "github.com/docker-orphans/docker-orphans/scan"
+
+// All lists every source in the order in which they are read: each record
+// before the records that name it, so that what is made meanwhile is missing
+// a namer at worst, which its age covers.
+var All = []*scan.Source{
+	Downloads,
+	LayerDB,
+	ImageDB,
+	Containers,
+	BuildKit,
+	Plugins,
+	Volumes,
+	API,
+	Mounts,
+	Processes,
+	Origins,
+	Names,
+}

@@ -1,0 +1,164 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// API asks the running daemon. It is the second witness: what the daemon
+// knows and the disk does not means that records were deleted behind its
+// back, and that what they named may still be in use from its memory (rule 2).
+var API = &scan.Source{
+	ID:  scan.SourceAPI,
+	Doc: "the daemon's images, containers, volumes and build cache, with the layers that it names",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		if in.Daemon == nil {
+			return "no daemon runs on this data root; everything is read from disk", nil
+		}
+		a := &api{in: in, g: g}
+		images, err := a.images(ctx)
+		if err != nil {
+			return "", err
+		}
+		containers, err := a.containers(ctx)
+		if err != nil {
+			return "", err
+		}
+		volumes, err := a.volumes(ctx)
+		if err != nil {
+			return "", err
+		}
+		builds, err := a.builds(ctx)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d images, %d containers, %d volumes, %s", images, containers, volumes, builds), nil
+	},
+}
+
+type api struct {
+	in *scan.Input
+	g  *scan.Graph
+}
+
+func (a *api) images(ctx context.Context) (int, error) {
+	images, err := a.in.Daemon.Images(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range images {
+		node := scan.ImageNode(i.ID)
+		for _, tag := range i.Tags {
+			a.g.Title(node, tag)
+			break
+		}
+		a.g.Live(node, "image "+a.g.TitleOf(node), "GET /images/json")
+		a.paths(node, i.Graph)
+		for _, b := range a.in.Backends {
+			for _, chain := range chainIDs(i.Layers) {
+				a.g.Refer(node, scan.ChainNode(b.Name, chain), scan.ByDiffIDs)
+			}
+			config := "image/" + b.Name + "/imagedb/content/sha256/" + strings.TrimPrefix(i.ID, "sha256:")
+			if err := a.witness(b, config, func() (bool, error) { return a.in.Daemon.HasImage(ctx, i.ID) }); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(images), nil
+}
+
+func (a *api) containers(ctx context.Context) (int, error) {
+	containers, err := a.in.Daemon.Containers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range containers {
+		node := scan.ContainerNode(c.ID)
+		a.g.Title(node, strings.TrimPrefix(c.Name, "/"))
+		a.g.Live(node, "container "+a.g.TitleOf(node), "GET /containers/json")
+		a.paths(node, c.Graph)
+		for _, b := range a.in.Backends {
+			a.g.Refer(node, scan.MountNode(b.Name, c.ID), scan.ByRWLayer)
+			if err := a.witness(b, node.Name, func() (bool, error) { return a.in.Daemon.HasContainer(ctx, c.ID) }); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(containers), nil
+}
+
+func (a *api) volumes(ctx context.Context) (int, error) {
+	volumes, err := a.in.Daemon.Volumes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range volumes {
+		node := scan.Node{Kind: scan.KindVolume, Name: v.Name}
+		a.g.Live(node, "volume "+scan.Printable(v.Name), "GET /volumes")
+		if to, ok := objectAt(a.in, v.Mountpoint); ok && to != node {
+			a.g.Refer(node, to, scan.ByVolume)
+		}
+	}
+	return len(volumes), nil
+}
+
+// builds adds the build records that the daemon lists. One that no database
+// on disk has means that the databases are not those that the daemon uses.
+func (a *api) builds(ctx context.Context) (string, error) {
+	ids, err := a.in.Daemon.BuildCache(ctx)
+	if errors.Is(err, scan.ErrNotAsked) {
+		return "build cache not asked (the API before 1.42 has no cheap answer)", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		node := scan.Node{Kind: scan.KindBuild, Name: id}
+		if !a.g.Has(node) {
+			a.g.Doubt(scan.Doubt{
+				Source: scan.SourceAPI, Where: "GET /system/df", Err: "build record " + scan.Printable(id) + " is in no database on disk",
+				Hint:  "buildkit/ was replaced under the daemon, or a build runs now: try again, or restart the daemon",
+				Scope: scan.Scope{BuildID: true},
+			})
+		}
+		a.g.Live(node, "build record "+scan.Printable(id), "GET /system/df")
+	}
+	return fmt.Sprintf("%d build records", len(ids)), nil
+}
+
+// paths adds the layers that the daemon's storage driver names.
+func (a *api) paths(from scan.Node, graph map[string]string) {
+	for _, value := range graph {
+		for _, path := range strings.Split(value, ":") {
+			if to, ok := objectAt(a.in, path); ok {
+				a.g.Refer(from, to, scan.ByGraph)
+			}
+		}
+	}
+}
+
+// witness checks that what the daemon knows is on disk. If it is not, the
+// daemon is asked again, for it may have been removed since.
+func (a *api) witness(b *scan.Backend, name string, known func() (bool, error)) error {
+	if _, err := a.in.Tree.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	still, err := known()
+	if err != nil || !still {
+		return err
+	}
+	if _, err := a.in.Tree.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	a.g.Doubt(scan.Doubt{
+		Source: scan.SourceAPI, Where: name, Err: "the daemon knows it, and it is not on disk",
+		Hint:  "records were deleted under the daemon: restart it, or bring them back",
+		Scope: scan.Scope{Backend: b.Name},
+	})
+	return nil
+}

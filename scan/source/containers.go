@@ -1,0 +1,277 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// Containers reads the containers' configs, also those of containers that the
+// daemon did not load: they still own their layers, volumes and paths (moby
+// container/container.go):
+//
+//	containers/<id>/config.v2.json, hostconfig.json
+var Containers = &scan.Source{
+	ID:  scan.SourceContainers,
+	Doc: "containers/*/config.v2.json: containers, loaded or not",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		c := &containers{in: in, g: g, images: readImages(in, g)}
+		return c.collect(ctx)
+	},
+}
+
+// containers is the reading of the containers' directory.
+type containers struct {
+	in     *scan.Input
+	g      *scan.Graph
+	images *images
+
+	unreadable []string // containers whose config cannot be read
+}
+
+func (c *containers) collect(ctx context.Context) (string, error) {
+	entries, err := c.in.Tree.ReadDir("containers")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	count := 0
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		if c.add(e) {
+			count++
+		}
+	}
+	for _, b := range c.in.Backends {
+		if count == 0 {
+			emptyDoubt(c.g, b, scan.SourceContainers, "containers", scan.TypeLayer, scan.TypeRWLayer)
+		}
+		c.ownerless(b)
+	}
+	return fmt.Sprintf("%d containers", count), nil
+}
+
+// add adds one entry of the directory and reports whether it is a container's.
+func (c *containers) add(e scan.Entry) bool {
+	node := scan.ContainerNode(e.Name)
+	info, err := c.in.Tree.Stat(node.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false // removed since it was listed
+	}
+	o := scan.Object{Node: node, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp}
+	switch {
+	case err != nil:
+		o.Unrecognised = err.Error()
+	case !scan.IsID(e.Name):
+		o.Unrecognised = "no container has such an id"
+	case !info.Mode.IsDir():
+		o.Unrecognised = "not a directory"
+	}
+	if o.Unrecognised != "" {
+		o.Name = "containers/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
+		c.g.Add(o)
+		return false
+	}
+	c.g.Add(o)
+	config, err := c.config(e.Name)
+	if err != nil {
+		c.withoutConfig(e.Name, err)
+		return true
+	}
+	c.container(e.Name, config)
+	return true
+}
+
+// containerConfig is the part of config.v2.json that says what it needs.
+type containerConfig struct {
+	ID          string
+	Name        string
+	Driver      string // "" before 1.3: the only one there was
+	Image       string
+	HostsPath   string // <data root>/containers/<id>/hosts
+	MountPoints map[string]struct{ ID string }
+}
+
+// config reads a container's config.
+func (c *containers) config(id string) (*containerConfig, error) {
+	name := "containers/" + id + "/config.v2.json"
+	data, err := c.in.Tree.ReadFile(name, maxConfig)
+	if err != nil {
+		return nil, err
+	}
+	var config containerConfig
+	if err := json.Unmarshal(data, &config); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if config.ID != id {
+		return nil, fmt.Errorf("%s: is the config of %q", name, scan.Printable(config.ID))
+	}
+	return &config, nil
+}
+
+// container adds what a container with a readable config needs.
+func (c *containers) container(id string, config *containerConfig) {
+	node := scan.ContainerNode(id)
+	name := strings.TrimPrefix(config.Name, "/")
+	c.g.Title(node, name)
+	c.g.Live(node, "container "+name, node.Name+"/config.v2.json")
+	c.alias(node, config.HostsPath)
+	c.paths(node, "config.v2.json")
+	c.paths(node, "hostconfig.json")
+	for _, b := range c.in.Backends {
+		if config.Driver != "" && config.Driver != b.Name {
+			continue
+		}
+		mount := scan.MountNode(b.Name, id)
+		c.g.Refer(node, mount, scan.ByRWLayer)
+		for _, m := range config.MountPoints {
+			if m.ID != "" && c.g.Has(scan.MountNode(b.Name, m.ID)) { // an image mount of Docker 29
+				c.g.Refer(node, scan.MountNode(b.Name, m.ID), scan.ByRWLayer)
+			}
+		}
+		c.image(b, node, mount, config.Image)
+	}
+}
+
+// alias learns by which path the daemon knew the data root, from the path of
+// a file that it keeps in the container's directory: a root that was moved,
+// copied or mounted elsewhere is still named by that path in every config.
+func (c *containers) alias(node scan.Node, hosts string) {
+	root, ok := strings.CutSuffix(hosts, "/"+node.Name+"/hosts")
+	if ok && root != c.in.DataRoot && !slices.Contains(c.in.Aliases, root) {
+		c.in.Aliases = append(c.in.Aliases, root)
+	}
+}
+
+// image checks a container's image: a lost config means that the container's
+// layers are the last trace of it, and a mount record must name a parent if
+// the image has layers.
+func (c *containers) image(b *scan.Backend, node, mount scan.Node, id string) {
+	if id == "" {
+		return
+	}
+	c.g.Refer(node, scan.ImageNode(id), scan.ByImage)
+	layers, known := c.images.layers[id]
+	if !known {
+		c.g.Host.LostTags = append(c.g.Host.LostTags, "container "+c.g.TitleOf(node))
+	}
+	if c.images.parent[mount] == "" && c.g.Object(mount) != nil && (!known || len(layers) > 0) {
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: mount.Name, Err: "names no parent, though its container has an image",
+			Hint:  "its parent file was lost: which layers the container lies on is not known",
+			Scope: scan.Scope{Backend: b.Name, Types: []scan.Type{scan.TypeImageLayer, scan.TypeLayer}},
+		})
+	}
+}
+
+// paths adds a reference to whatever lies at a path below the data root that
+// a config names: a bind mount into a volume or a layer.
+func (c *containers) paths(node scan.Node, file string) {
+	name := node.Name + "/" + file
+	data, err := c.in.Tree.ReadFile(name, maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = eachPath(c.in, data, func(to scan.Node) {
+			if to != node {
+				c.g.Refer(node, to, scan.ByPath)
+			}
+		})
+	}
+	if err != nil {
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: name, Err: err.Error(),
+			Hint: "which paths below the data root it uses is not known; they may lead anywhere",
+		})
+	}
+}
+
+// withoutConfig handles a container whose config is missing or damaged. With
+// a mount record it still owns a layer; without one, any layer that nothing
+// names may be its.
+func (c *containers) withoutConfig(id string, err error) {
+	node := scan.ContainerNode(id)
+	if gone(c.in, node.Name) {
+		return
+	}
+	c.unreadable = append(c.unreadable, id)
+	recorded := false
+	for _, b := range c.in.Backends {
+		mount := scan.MountNode(b.Name, id)
+		if _, err := c.in.Tree.Stat(mount.Name); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		recorded = true
+		c.g.Refer(node, mount, scan.ByRWLayer)
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: node.Name, Err: err.Error(),
+			Hint:  "the container's config cannot be read, but it has a layer: bring the config back, or restart the daemon and remove the container",
+			Scope: scan.Scope{Nodes: []scan.Node{node, mount}},
+		})
+	}
+	if !recorded {
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: node.Name, Err: "has no config and no layerdb/mounts/" + scan.Short(id),
+			Hint:  "any layer without a record may be this container's data",
+			Scope: scan.Scope{Types: []scan.Type{scan.TypeLayer}},
+		})
+	}
+}
+
+// ownerless looks at the mount records of a backend that no container's
+// config names.
+func (c *containers) ownerless(b *scan.Backend) {
+	prefix := scan.MountNode(b.Name, "").Name
+	owned := map[scan.Node]bool{}
+	for r := range c.g.Refs {
+		if r.Why == scan.ByRWLayer {
+			owned[r.To] = true
+		}
+	}
+	var doubtful []scan.Node
+	for i := range c.g.Objects {
+		o := &c.g.Objects[i]
+		name, ok := strings.CutPrefix(o.Name, prefix)
+		if o.Kind != scan.KindMount || !ok || owned[o.Node] {
+			continue
+		}
+		if owner, _, ok := strings.Cut(name, "-"); ok && scan.IsID(owner) { // an image mount of Docker 28: <container>-<image>
+			if node := scan.ContainerNode(owner); c.g.Object(node) != nil {
+				c.g.Refer(node, o.Node, scan.ByRWLayer)
+				continue
+			}
+		}
+		if len(c.unreadable) > 0 && !c.images.init[o.Node] {
+			doubtful = append(doubtful, o.Node) // an image mount of a container whose config would tell
+		}
+		c.gone(o, name)
+	}
+	if len(doubtful) > 0 {
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: scan.ContainerNode(c.unreadable[0]).Name, Err: "its config cannot be read",
+			Hint:  "it may name this mount record as one of its image mounts",
+			Scope: scan.Scope{Nodes: doubtful},
+		})
+	}
+}
+
+// gone describes a mount record whose owner is gone. While the daemon runs it
+// holds the parent layers of every record it has loaded.
+func (c *containers) gone(o *scan.Object, name string) {
+	parent := c.images.parent[o.Node]
+	o.Was, o.Labels = c.images.describe(name, parent, c.images.init[o.Node])
+	if c.in.Daemon != nil && parent != "" {
+		pin := scan.Node{Kind: scan.KindMemory, Name: o.Name}
+		c.g.Live(pin, "mount record "+scan.Short(name)+" until the daemon restarts", o.Name+"/parent")
+		c.g.Refer(pin, scan.Node{Kind: scan.KindChain, Name: parent}, scan.ByParent)
+	}
+}

@@ -1,0 +1,68 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// Limits of the files that are read: what the daemon writes is far smaller.
+const (
+	maxWord   = 4 << 10
+	maxConfig = 64 << 20
+)
+
+var errEmpty = errors.New("is empty")
+
+// word reads a file that holds one word. An empty file is an error: the
+// daemon never means that.
+func word(in *scan.Input, name string) (string, error) {
+	data, err := in.Tree.ReadFile(name, maxWord)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		return "", fmt.Errorf("%s: %w", name, errEmpty)
+	}
+	return text, nil
+}
+
+// gone reports whether something vanished while it was being read.
+func gone(in *scan.Input, name string) bool {
+	_, err := in.Tree.Stat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// addDownload adds a temporary file or directory. It belongs to a backend or,
+// where that is "", to the daemon.
+func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entry, known bool, was string) {
+	name := dir + "/" + e.Name
+	info, err := in.Tree.Stat(name)
+	if err != nil && errors.Is(err, fs.ErrNotExist) {
+		return // finished since it was listed
+	}
+	o := scan.Object{
+		Node: scan.Node{Kind: scan.KindDownload, Name: name}, Backend: backend, Paths: []string{name},
+		Medium: scan.File, Stamp: info.Stamp, Was: was,
+	}
+	if info.Mode.IsDir() {
+		o.Medium = scan.Directory
+	}
+	switch {
+	case err != nil:
+		o.Unrecognised = err.Error()
+	case !known:
+		o.Unrecognised = "the daemon makes no file of such a name here"
+	case info.Mode&fs.ModeSymlink != 0:
+		o.Unrecognised = "a symbolic link"
+	}
+	if o.Unrecognised != "" {
+		o.Name = dir + "/" + scan.Printable(e.Name)
+		o.Paths, o.Was = []string{o.Name}, ""
+	}
+	g.Add(o)
+}

@@ -1,0 +1,170 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/opencontainers/go-digest"
+)
+
+// ImageDB reads the graphdriver's images (moby image/fs.go, reference/store.go):
+//
+//	image/<driver>/imagedb/content/sha256/<image>    its config; the name is its digest
+//	image/<driver>/repositories.json                 tags
+var ImageDB = &scan.Source{
+	ID:  scan.SourceImageDB,
+	Doc: "image/<driver>/imagedb and repositories.json: images and their tags",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		var notes []string
+		for _, b := range in.Backends {
+			db := &imageDB{in: in, g: g, b: b, dir: "image/" + b.Name}
+			note, err := db.collect(ctx)
+			if err != nil {
+				return "", err
+			}
+			notes = append(notes, note)
+		}
+		return strings.Join(notes, "; "), nil
+	},
+}
+
+// imageDB is the reading of one driver's images.
+type imageDB struct {
+	in  *scan.Input
+	g   *scan.Graph
+	b   *scan.Backend
+	dir string
+}
+
+func (db *imageDB) collect(ctx context.Context) (string, error) {
+	entries, err := db.in.Tree.ReadDir(db.dir + "/imagedb/content/sha256")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	// The rest are files that a crash left half written: ".tmp-…", "….tmp".
+	entries = slices.DeleteFunc(entries, func(e scan.Entry) bool { return !scan.IsID(e.Name) })
+	if len(entries) == 0 {
+		emptyDoubt(db.g, db.b, scan.SourceImageDB, db.dir+"/imagedb", scan.TypeLayer, scan.TypeImageLayer)
+	}
+	db.tags(len(entries))
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		db.image(e.Name)
+	}
+	return fmt.Sprintf("%s: %d images", db.b.Name, len(entries)), nil
+}
+
+// image adds one image: it needs every layer that its config names.
+func (db *imageDB) image(hex string) {
+	name := db.dir + "/imagedb/content/sha256/" + hex
+	config, err := readImage(db.in, name, hex)
+	if err != nil {
+		if !gone(db.in, name) {
+			db.doubt(name, err, "which layers this image has is not known; they may be any")
+		}
+		return
+	}
+	node := scan.ImageNode("sha256:" + hex)
+	db.g.Live(node, "image "+db.g.TitleOf(node), name)
+	for _, chain := range chainIDs(config.RootFS.DiffIDs) {
+		db.g.Refer(node, scan.ChainNode(db.b.Name, chain), scan.ByDiffIDs)
+	}
+}
+
+// imageConfig is the part of an image's config that says what it needs.
+type imageConfig struct {
+	RootFS struct {
+		DiffIDs []string `json:"diff_ids"`
+	} `json:"rootfs"`
+	Config struct {
+		Labels map[string]string
+	} `json:"config"`
+}
+
+// readImage reads an image's config and checks it against its digest.
+func readImage(in *scan.Input, name, hex string) (*imageConfig, error) {
+	data, err := in.Tree.ReadFile(name, maxConfig)
+	if err != nil {
+		return nil, err
+	}
+	if digest.FromBytes(data).Encoded() != hex {
+		return nil, errors.New("its content does not match its digest")
+	}
+	var config imageConfig
+	if err := json.Unmarshal(data, &config); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, id := range config.RootFS.DiffIDs {
+		if _, err := digest.Parse(id); err != nil {
+			return nil, fmt.Errorf("%s: diff id %q: %w", name, id, err)
+		}
+	}
+	return &config, nil
+}
+
+// chainIDs returns the ids of the layers that lead to an image, the base
+// first: layer n's id is a digest of layer n−1's and of its own content.
+func chainIDs(diffIDs []string) []string {
+	chains := make([]string, len(diffIDs))
+	parent := ""
+	for i, diff := range diffIDs {
+		parent = chainID(parent, diff)
+		chains[i] = parent
+	}
+	return chains
+}
+
+// tags reads repositories.json: it names images for people, and it tells of
+// images whose config is lost.
+func (db *imageDB) tags(images int) {
+	name := db.dir + "/repositories.json"
+	data, err := db.in.Tree.ReadFile(name, maxConfig)
+	if errors.Is(err, fs.ErrNotExist) && images == 0 {
+		return
+	}
+	var repositories struct{ Repositories map[string]map[string]string }
+	if err == nil {
+		err = json.Unmarshal(data, &repositories)
+	}
+	if err != nil {
+		db.doubt(name, err, "which images have a name is not known")
+		return
+	}
+	for _, repository := range slices.Sorted(maps.Keys(repositories.Repositories)) {
+		tags := repositories.Repositories[repository]
+		for _, tag := range slices.Sorted(maps.Keys(tags)) {
+			db.tag(tag, tags[tag])
+		}
+	}
+}
+
+func (db *imageDB) tag(tag, id string) {
+	node := scan.ImageNode(id)
+	if !strings.Contains(tag, "@") { // name@digest is no name that people use
+		db.g.Title(node, tag)
+	}
+	if _, err := db.in.Tree.Stat(db.configName(id)); errors.Is(err, fs.ErrNotExist) {
+		db.g.Host.LostTags = append(db.g.Host.LostTags, "tag "+tag)
+	}
+}
+
+// configName is the path of an image's config.
+func (db *imageDB) configName(id string) string {
+	return db.dir + "/imagedb/content/sha256/" + strings.TrimPrefix(id, "sha256:")
+}
+
+func (db *imageDB) doubt(where string, err error, hint string) {
+	db.g.Doubt(scan.Doubt{
+		Source: scan.SourceImageDB, Where: where, Err: err.Error(), Hint: hint,
+		Scope: scan.Scope{Backend: db.b.Name, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}},
+	})
+}

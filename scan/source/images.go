@@ -1,0 +1,100 @@
+package source
+
+import (
+	"path"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// images is what the records read so far say about which layers lie below
+// which image and which mount record.
+type images struct {
+	in     *scan.Input
+	g      *scan.Graph
+	layers map[string][]string  // image id → its chains, the base first
+	parent map[scan.Node]string // mount record → the node name of its parent chain
+	init   map[scan.Node]bool   // mount records with an init layer: a container's
+}
+
+func readImages(in *scan.Input, g *scan.Graph) *images {
+	m := &images{
+		in: in, g: g,
+		layers: map[string][]string{}, parent: map[scan.Node]string{}, init: map[scan.Node]bool{},
+	}
+	for _, mark := range g.Marks {
+		if mark.Node.Kind == scan.KindImage {
+			m.layers[mark.Node.Name] = nil
+		}
+	}
+	for r := range g.Refs {
+		switch {
+		case r.Why == scan.ByDiffIDs:
+			m.layers[r.From.Name] = append(m.layers[r.From.Name], r.To.Name)
+		case r.Why == scan.ByParent && r.From.Kind == scan.KindMount:
+			m.parent[r.From] = r.To.Name
+		case r.Why == scan.ByInitID:
+			m.init[r.From] = true
+		}
+	}
+	return m
+}
+
+// describe says what a mount record was, and which labels it may carry: those
+// of every image that has its parent layer. The container's own are lost.
+func (m *images) describe(name, parent string, init bool) (was string, labels scan.Labels) {
+	var titles []string
+	for id, layers := range m.layers {
+		for i, chain := range layers {
+			if chain != parent {
+				continue
+			}
+			m.addLabels(id, &labels)
+			if i == len(layers)-1 {
+				titles = append(titles, m.g.TitleOf(scan.ImageNode(id)))
+			}
+		}
+	}
+	switch {
+	case init:
+		was = "container " + scan.Short(name)
+	case scan.IsBuildID(name) || scan.IsID(name):
+		was = "build step"
+	default:
+		was = "image mount"
+	}
+	if title := best(titles); title != "" {
+		was += " of " + title
+	}
+	return was, labels
+}
+
+// best is the title that a person knows: a tag rather than an id, and the
+// first of those.
+func best(titles []string) string {
+	found := ""
+	for _, t := range titles {
+		tag, foundTag := strings.Contains(t, ":"), strings.Contains(found, ":")
+		if found == "" || tag && !foundTag || tag == foundTag && t < found {
+			found = t
+		}
+	}
+	return found
+}
+
+// addLabels adds the labels of an image's config.
+func (m *images) addLabels(id string, labels *scan.Labels) {
+	hex := strings.TrimPrefix(id, "sha256:")
+	for _, b := range m.in.Backends {
+		config, err := readImage(m.in, path.Join("image", b.Name, "imagedb/content/sha256", hex), hex)
+		if err != nil {
+			continue // removed since: then it protects nothing any more
+		}
+		for k, v := range config.Config.Labels {
+			if labels.Values == nil {
+				labels.Values = map[string]string{}
+			}
+			labels.Values[k] = v
+		}
+	}
+}

@@ -1,0 +1,342 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/opencontainers/go-digest"
+)
+
+// LayerDB reads the graphdriver's registry of layers (moby layer/filestore.go):
+//
+//	image/<driver>/layerdb/sha256/<chain>/{cache-id,diff,parent,size}
+//	image/<driver>/layerdb/sha256/<chain>-<x>-removing/cache-id
+//	image/<driver>/layerdb/mounts/<name>/{mount-id,init-id,parent}
+//	image/<driver>/layerdb/tmp/{write-set-<n>,layer-<n>}
+var LayerDB = &scan.Source{
+	ID:  scan.SourceLayerDB,
+	Doc: "image/<driver>/layerdb: registered layers, mount records, layers being written or released",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		var notes []string
+		for _, b := range in.Backends {
+			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb"}
+			note, err := db.collect(ctx)
+			if err != nil {
+				return "", err
+			}
+			notes = append(notes, note)
+		}
+		return strings.Join(notes, "; "), nil
+	},
+}
+
+// layerDB is the reading of one driver's layerdb.
+type layerDB struct {
+	in  *scan.Input
+	g   *scan.Graph
+	b   *scan.Backend
+	dir string
+}
+
+func (db *layerDB) collect(ctx context.Context) (string, error) {
+	chains, err := db.chains(ctx)
+	if err != nil {
+		return "", err
+	}
+	mounts, err := db.mounts(ctx, "", 0)
+	if err != nil {
+		return "", err
+	}
+	if mounts == 0 {
+		db.emptyDoubt("mounts")
+	}
+	if err := db.writeSets(); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: %d layers, %d mount records", db.b.Name, chains, mounts), nil
+}
+
+// emptyDoubt says that a registry holds nothing although the backend has
+// layers: somebody removed it, or its disk is not mounted (rule 1).
+func (db *layerDB) emptyDoubt(sub string) {
+	emptyDoubt(db.g, db.b, scan.SourceLayerDB, db.dir+"/"+sub, scan.TypeLayer)
+}
+
+// emptyDoubt doubts the types of a backend that holds layers while a registry
+// that should name them is empty or missing.
+func emptyDoubt(g *scan.Graph, b *scan.Backend, source scan.SourceID, where string, types ...scan.Type) {
+	for i := range g.Objects {
+		if g.Objects[i].Backend == b.Name && g.Objects[i].Kind == scan.KindLayer {
+			g.Doubt(scan.Doubt{
+				Source: source, Where: where, Err: "empty or missing, while " + b.Dir + " holds layers",
+				Hint:  "if it was lost, bring it back before anything is removed; a host that has at least one image and one container is not in doubt",
+				Scope: scan.Scope{Backend: b.Name, Types: types},
+			})
+			return
+		}
+	}
+}
+
+// chains reads the registered layers.
+func (db *layerDB) chains(ctx context.Context) (int, error) {
+	entries, err := db.in.Tree.ReadDir(db.dir + "/sha256")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	count := 0
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		name := db.dir + "/sha256/" + e.Name
+		info, err := db.in.Tree.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // released since it was listed
+		}
+		if err != nil {
+			return 0, err
+		}
+		o := scan.Object{
+			Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name, Paths: []string{name},
+			Medium: scan.Directory, Stamp: info.Stamp,
+		}
+		switch {
+		case !info.Mode.IsDir():
+			o.Unrecognised = "not a directory"
+		case scan.IsRemoving(e.Name):
+			o.Kind = scan.KindRemoving
+			db.removing(o)
+			continue
+		case !scan.IsID(e.Name):
+			o.Unrecognised = "no layer has such an id"
+		default:
+			count++
+			db.chain(o)
+			continue
+		}
+		o.Name = db.dir + "/sha256/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
+		db.g.Add(o)
+	}
+	if count == 0 {
+		db.emptyDoubt("sha256")
+	}
+	return count, nil
+}
+
+// removing reads a layer whose release was interrupted. What is left of it is
+// named by its cache-id alone.
+func (db *layerDB) removing(o scan.Object) {
+	o.Was = "image layer whose removal was interrupted"
+	id, err := word(db.in, o.Name+"/cache-id")
+	switch {
+	case err == nil && scan.IsLayerID(id):
+		db.g.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
+	case err == nil:
+		o.Unrecognised = fmt.Sprintf("cache-id %q is no layer's id", id)
+	case !errors.Is(err, fs.ErrNotExist):
+		db.doubt(o.Name, err, scan.TypeLayer)
+	}
+	db.g.Add(o)
+}
+
+// chain reads one registered layer and checks that its id follows from its
+// content: the id is a digest of its diff and its parent's id, so a file that
+// was lost or damaged shows (moby layer.CreateChainID).
+func (db *layerDB) chain(o scan.Object) {
+	defer func() { db.g.Add(o) }()
+	id, err := word(db.in, o.Name+"/cache-id")
+	if err == nil && !scan.IsLayerID(id) {
+		err = fmt.Errorf("cache-id: %q is no layer's id", id)
+	}
+	if err != nil {
+		db.chainDoubt(&o, err)
+		return
+	}
+	db.g.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
+	if layer := db.b.Layer(id); db.g.Object(layer) == nil {
+		if _, err := db.in.Tree.Stat(layer.Name); errors.Is(err, fs.ErrNotExist) {
+			o.Missing = "its layer " + layer.Name + " is gone"
+		}
+	}
+	diff, err := word(db.in, o.Name+"/diff")
+	if err != nil {
+		db.chainDoubt(&o, err)
+		return
+	}
+	parent, err := word(db.in, o.Name+"/parent")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		db.chainDoubt(&o, err)
+		return
+	}
+	if chainID(parent, diff) != "sha256:"+path.Base(o.Name) {
+		db.chainDoubt(&o, errors.New("its id does not follow from its diff and parent: one of them is damaged"))
+		return
+	}
+	if parent != "" {
+		db.g.Refer(o.Node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
+	}
+}
+
+// chainDoubt doubts what a damaged entry may have named. An entry that is
+// altogether empty names nothing: it only is in a pull's way.
+func (db *layerDB) chainDoubt(o *scan.Object, err error) {
+	if gone(db.in, o.Name) {
+		return
+	}
+	if entries, dirErr := db.in.Tree.ReadDir(o.Name); dirErr == nil && len(entries) == 0 {
+		o.Missing = "the entry is empty"
+		return
+	}
+	db.doubt(o.Name, err, scan.TypeLayer, scan.TypeImageLayer)
+}
+
+func (db *layerDB) doubt(where string, err error, types ...scan.Type) {
+	db.g.Doubt(scan.Doubt{
+		Source: scan.SourceLayerDB, Where: where, Err: err.Error(),
+		Hint:  "which layer it names is not known; it may be any",
+		Scope: scan.Scope{Backend: db.b.Name, Types: types},
+	})
+}
+
+// maxNesting bounds how deep mount records are looked for: an image mount's
+// name has as many elements as the image's reference.
+const maxNesting = 16
+
+// mounts reads the mount records at and below a name and returns how many
+// there are. A directory with a mount-id is a record; one without holds
+// records with longer names (image mounts of Docker 28).
+func (db *layerDB) mounts(ctx context.Context, name string, depth int) (int, error) {
+	dir := path.Join(db.dir+"/mounts", name)
+	entries, err := db.in.Tree.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil // for the top: no record, which the caller doubts; else released since it was listed
+	}
+	if err != nil {
+		return 0, err
+	}
+	if depth > maxNesting {
+		db.doubt(dir, errors.New("nested deeper than any mount record"), scan.TypeLayer)
+		return 0, nil
+	}
+	if name != "" && len(entries) == 0 {
+		db.partial(dir, errors.New("has no mount-id"))
+	}
+	count := 0
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		sub := path.Join(name, e.Name)
+		node := scan.MountNode(db.b.Name, sub)
+		switch _, err := db.in.Tree.Stat(node.Name + "/mount-id"); {
+		case err == nil:
+			db.mount(node)
+			count++
+		case e.Type.IsDir() && errors.Is(err, fs.ErrNotExist):
+			n, err := db.mounts(ctx, sub, depth+1)
+			if err != nil {
+				return 0, err
+			}
+			count += n
+		case !gone(db.in, node.Name):
+			db.partial(node.Name, errors.New("has no mount-id"))
+		}
+	}
+	return count, nil
+}
+
+// partial adds a mount record that does not say what it is about. It may be
+// about any layer that nothing else names.
+func (db *layerDB) partial(name string, err error) {
+	info, statErr := db.in.Tree.Stat(name)
+	if errors.Is(statErr, fs.ErrNotExist) {
+		return
+	}
+	node := scan.Node{Kind: scan.KindMount, Name: db.dir + "/mounts/" + scan.Printable(strings.TrimPrefix(name, db.dir+"/mounts/"))}
+	db.g.Add(scan.Object{
+		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
+		Unrecognised: err.Error(),
+	})
+	db.doubt(name, err, scan.TypeLayer)
+}
+
+// mount reads one mount record.
+func (db *layerDB) mount(node scan.Node) {
+	info, err := db.in.Tree.Stat(node.Name)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			db.doubt(node.Name, err, scan.TypeLayer)
+		}
+		return
+	}
+	o := scan.Object{
+		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
+	}
+	mountID, err := word(db.in, node.Name+"/mount-id")
+	if err == nil && !scan.IsID(mountID) {
+		err = fmt.Errorf("mount-id: %q is no layer's id", mountID)
+	}
+	if err != nil {
+		db.partial(node.Name, err)
+		return
+	}
+	db.g.Add(o)
+	db.g.Refer(node, db.b.Layer(mountID), scan.ByMountID)
+	initID, err := word(db.in, node.Name+"/init-id")
+	switch {
+	case err == nil && scan.IsInitID(initID):
+		db.g.Refer(node, db.b.Layer(initID), scan.ByInitID)
+	case err == nil:
+		db.doubt(node.Name, fmt.Errorf("init-id: %q is no init layer's id", initID), scan.TypeLayer)
+	case !errors.Is(err, fs.ErrNotExist):
+		db.doubt(node.Name, err, scan.TypeLayer)
+	}
+	parent, err := word(db.in, node.Name+"/parent")
+	switch {
+	case err == nil && scan.IsID(strings.TrimPrefix(parent, "sha256:")):
+		db.g.Refer(node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
+	case err == nil:
+		db.doubt(node.Name, fmt.Errorf("parent: %q is no layer's id", parent), scan.TypeLayer, scan.TypeImageLayer)
+	case !errors.Is(err, fs.ErrNotExist):
+		db.doubt(node.Name, err, scan.TypeLayer, scan.TypeImageLayer)
+	}
+}
+
+// writeSets adds the layers being written: their tar-split goes into a
+// directory that becomes the layerdb entry when all is done.
+func (db *layerDB) writeSets() error {
+	dir := db.dir + "/tmp"
+	entries, err := db.in.Tree.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no layer was ever written
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		known := numbered(e.Name, "write-set-") || numbered(e.Name, "layer-")
+		addDownload(db.in, db.g, db.b.Name, dir, e, known, "interrupted pull, load or build")
+	}
+	return nil
+}
+
+// chainID is the id of a layer that lies on a parent, "" for none.
+func chainID(parent, diff string) string {
+	if parent == "" {
+		return diff
+	}
+	return digest.FromString(parent + " " + diff).String()
+}
+
+// numbered reports a name that is a prefix and a number: what Go's
+// os.MkdirTemp and os.CreateTemp make.
+func numbered(name, prefix string) bool {
+	rest, ok := strings.CutPrefix(name, prefix)
+	return ok && rest != "" && strings.Trim(rest, "0123456789") == ""
+}

@@ -1,0 +1,148 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/mount"
+)
+
+// Mounts reads the mount tables of every namespace: of processes, and of
+// threads, in which the daemon unpacks layers. Whatever a mount names is held.
+var Mounts = &scan.Source{
+	ID:      scan.SourceMounts,
+	Doc:     "/proc/*/task/*/mountinfo: the mount tables of every namespace",
+	Collect: collectMounts,
+}
+
+func collectMounts(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+	places, err := mount.PlacesOf(in.Proc, in.DataRoot)
+	if err != nil {
+		return "", err
+	}
+	h := newHolder(in, g)
+	survey, err := mount.Read(ctx, in.Proc, func(v *mount.View, m *mountinfo.Info) {
+		what := func() (string, string) {
+			return fmt.Sprintf("mounted at %s by %s (pid %d)", scan.Printable(m.Mountpoint), v.Name, v.PID), v.File
+		}
+		for _, field := range []string{m.Root, m.Mountpoint, m.Source, m.VFSOptions} {
+			h.named(field, what)
+		}
+		h.below(m.Mountpoint, what)
+		if name, ok := places.Below(m); ok {
+			h.index.At(name, func(n scan.Node) { h.hold(n, what) })
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	note := fmt.Sprintf("%d namespaces, %d mounts", len(survey.Namespaces), survey.Mounts)
+	return note, errors.Join(unreadViews(g, survey), unseenNamespaces(g, scan.SourceMounts, survey.Unseen()))
+}
+
+// maxDoubts is how many doubts of a kind are written out: each covers
+// everything, and a person needs to see a few.
+const maxDoubts = 8
+
+// unreadViews makes doubts of mount tables that could not be read.
+func unreadViews(g *scan.Graph, survey *mount.Survey) error {
+	for i, p := range survey.Problems {
+		if i == maxDoubts {
+			break
+		}
+		g.Doubt(scan.Doubt{
+			Source: scan.SourceMounts, Where: p.View.File,
+			Err:  fmt.Sprintf("what %s (pid %d) has mounted cannot be read: %v", p.View.Name, p.View.PID, cause(p.Err)),
+			Hint: fmt.Sprintf("run as root on the machine itself, or end process %d", p.View.PID),
+		})
+	}
+	if n := len(survey.Problems); n > 0 {
+		return fmt.Errorf("%d mount tables could not be read", n)
+	}
+	return nil
+}
+
+// unseenNamespaces makes doubts of namespaces that no process lives in.
+func unseenNamespaces(g *scan.Graph, source scan.SourceID, pins []mount.Pin) error {
+	for i, p := range pins {
+		if i == maxDoubts {
+			break
+		}
+		path := scan.Printable(p.Path)
+		hint := "umount " + path
+		if strings.HasPrefix(p.Path, "/proc/") {
+			hint = fmt.Sprintf("end %s (pid %d)", p.View.Name, p.View.PID)
+		}
+		g.Doubt(scan.Doubt{
+			Source: source, Where: p.View.File,
+			Err:  fmt.Sprintf("a mount namespace without a process is pinned at %s: its mounts cannot be seen", path),
+			Hint: hint,
+		})
+	}
+	if len(pins) > 0 {
+		return fmt.Errorf("%d mount namespaces without a process could not be read", len(pins))
+	}
+	return nil
+}
+
+// A holder marks what a text names as held, each node once.
+type holder struct {
+	g     *scan.Graph
+	index *mount.Index
+	roots []string // absolute paths of the data root
+	held  map[scan.Node]bool
+}
+
+func newHolder(in *scan.Input, g *scan.Graph) *holder {
+	return &holder{
+		g: g, index: mount.NewIndex(g.Nodes),
+		roots: append([]string{in.DataRoot}, in.Aliases...), held: map[scan.Node]bool{},
+	}
+}
+
+// hold marks a node. what says what holds it and where that was read; the
+// first to say so counts.
+func (h *holder) hold(n scan.Node, what func() (what, where string)) {
+	if !h.held[n] {
+		h.held[n] = true
+		words, where := what()
+		h.g.Hold(n, words, where)
+	}
+}
+
+// named holds every node that a text names by its id.
+func (h *holder) named(text string, what func() (string, string)) {
+	h.index.Named(text, func(n scan.Node) { h.hold(n, what) })
+}
+
+// below holds every node that an absolute path leads to or through.
+func (h *holder) below(path string, what func() (string, string)) {
+	if name, ok := h.name(path); ok {
+		h.index.At(name, func(n scan.Node) { h.hold(n, what) })
+	}
+}
+
+// name is an absolute path's name below the data root.
+func (h *holder) name(path string) (name string, ok bool) {
+	for _, root := range h.roots {
+		if name, ok := strings.CutPrefix(path, strings.TrimSuffix(root, "/")+"/"); ok {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// cause is an error without the path that stands beside it anyway.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

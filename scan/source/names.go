@@ -1,0 +1,124 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// Names says what layers without a record were, where that can still be told:
+// from the form of their id, from a write-set that was begun when they were
+// made, from the image that they lie on. It is a help for people and proves
+// nothing.
+var Names = &scan.Source{
+	ID:  scan.SourceNames,
+	Doc: "what is left that tells what a layer without a record was",
+	Collect: func(_ context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		n := newNames(in, g)
+		named := 0
+		for i := range g.Objects {
+			o := &g.Objects[i]
+			if o.Kind != scan.KindLayer || n.owned[o.Node] || o.Unrecognised != "" {
+				continue
+			}
+			if o.Was = n.name(o); o.Was != "" {
+				named++
+			}
+		}
+		return fmt.Sprintf("%d layers without a record named", named), nil
+	},
+}
+
+type names struct {
+	g       *scan.Graph
+	owned   map[scan.Node]bool
+	chain   map[scan.Node]scan.Node // layer → the layerdb entry that names it
+	below   map[scan.Node]scan.Node // layer → the link of the layer that it lies on
+	leads   map[scan.Node]scan.Node // link → layer
+	tops    map[string]string       // layerdb entry → the image whose last layer it is
+	written map[scan.Node]bool      // layers that a write-set was begun with
+}
+
+func newNames(in *scan.Input, g *scan.Graph) *names {
+	n := &names{
+		g: g, owned: map[scan.Node]bool{}, chain: map[scan.Node]scan.Node{}, below: map[scan.Node]scan.Node{},
+		leads: map[scan.Node]scan.Node{}, tops: map[string]string{},
+	}
+	for r := range g.Refs {
+		switch r.Why {
+		case scan.ByCacheID:
+			n.owned[r.To], n.chain[r.To] = true, r.From
+		case scan.ByMountID, scan.ByInitID, scan.BySnapshot:
+			n.owned[r.To] = true
+		case scan.ByLower:
+			if _, ok := n.below[r.From]; !ok { // the nearest comes first
+				n.below[r.From] = r.To
+			}
+		case scan.ByLink:
+			n.leads[r.From] = r.To
+		}
+	}
+	for id, layers := range readImages(in, g).layers {
+		if len(layers) > 0 {
+			top := layers[len(layers)-1]
+			n.tops[top] = best([]string{n.tops[top], g.TitleOf(scan.ImageNode(id))})
+		}
+	}
+	n.written = writtenLayers(g)
+	return n
+}
+
+// writtenLayers finds the layer that was made together with each write-set:
+// the one whose birth is within a second of its. Where there are several, as
+// in a root that was unpacked from an archive, nothing is told.
+func writtenLayers(g *scan.Graph) map[scan.Node]bool {
+	written := map[scan.Node]bool{}
+	for i := range g.Objects {
+		set := &g.Objects[i]
+		if set.Kind != scan.KindDownload || set.Backend == "" || set.Stamp.Birth.IsZero() {
+			continue
+		}
+		var found []scan.Node
+		for j := range g.Objects {
+			o := &g.Objects[j]
+			if o.Kind == scan.KindLayer && o.Stamp.Birth.Sub(set.Stamp.Birth).Abs() < time.Second {
+				found = append(found, o.Node)
+			}
+		}
+		if len(found) == 1 {
+			written[found[0]] = true
+		}
+	}
+	return written
+}
+
+// name says what one layer was, or "".
+func (n *names) name(o *scan.Object) string {
+	id := path.Base(o.Name)
+	switch {
+	case scan.IsBuildID(id):
+		return "build cache" + n.on(o.Node)
+	case scan.IsInitID(id), n.g.Has(scan.Node{Kind: scan.KindLayer, Name: o.Name + "-init"}):
+		return "container" + n.on(o.Node)
+	case n.written[o.Node]:
+		return "interrupted pull, load or import" + n.on(o.Node)
+	}
+	if on := n.on(o.Node); on != "" {
+		return "layer" + on
+	}
+	return ""
+}
+
+// on names the image that a layer lies on.
+func (n *names) on(layer scan.Node) string {
+	for range 4 { // an -init, a build step or two may lie between
+		layer = n.leads[n.below[layer]]
+		if title := n.tops[n.chain[layer].Name]; title != "" {
+			return " on " + title
+		}
+	}
+	return ""
+}

@@ -1,0 +1,247 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/mount"
+	"github.com/docker-orphans/docker-orphans/scan/process"
+)
+
+// Processes reads what every process has open: descriptors, working
+// directories, roots, executables and mappings. Whatever their paths name is
+// held; what no path leads to is told by its inode. It also knows the
+// containers of shims, which outlive the daemon, and files that the kernel
+// itself has open: swap and loop devices.
+var Processes = &scan.Source{
+	ID:  scan.SourceProcesses,
+	Doc: "/proc/*/{fd,cwd,root,exe,maps}: what every process has open",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		p := &processes{
+			in: in, g: g, holder: newHolder(in, g), reader: process.NewReader(in.Proc), self: process.Self(in.Proc),
+			inodes: map[scan.FileKey]sighting{}, loose: map[scan.FileKey]sighting{},
+		}
+		return p.collect(ctx)
+	},
+}
+
+// processes is one reading of the process table.
+type processes struct {
+	*holder
+	in      *scan.Input
+	g       *scan.Graph
+	reader  *process.Reader
+	self    int
+	devices *devices
+	files   int
+
+	inodes  map[scan.FileKey]sighting // files on the data root's devices
+	loose   map[scan.FileKey]sighting // those of them that no path leads to
+	refused []refusal
+	pins    []mount.Pin
+	overlay []sighting // files on an overlay that no mount table has
+}
+
+// A sighting is a file as a process uses it.
+type sighting struct {
+	pid  int
+	name string
+	use  process.Use
+	link string
+	dir  bool
+	key  scan.FileKey
+}
+
+func (s sighting) String() string { return fmt.Sprintf("%s (pid %d)", s.name, s.pid) }
+
+// what says it in words, for a mark.
+func (s sighting) what() (what, where string) {
+	words := map[process.Use]string{
+		process.Open: "open in ", process.WorkingDir: "working directory of ", process.RootDir: "root directory of ",
+		process.Executable: "run by ", process.Mapping: "mapped by ",
+	}
+	return words[s.use] + s.String(), s.link
+}
+
+func (p *processes) collect(ctx context.Context) (string, error) {
+	var err error
+	if p.devices, err = newDevices(ctx, p.in, p.g); err != nil {
+		return "", err
+	}
+	p.reader.Remote, p.reader.RemoteMounts = p.devices.remote, p.devices.remoteMounts
+	pids, err := process.List(p.in.Proc)
+	if err != nil {
+		return "", err
+	}
+	for _, pid := range pids {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		if pid != p.self { // what we have open, we have open to look at it
+			p.process(pid)
+		}
+	}
+	p.byInode()
+	note := fmt.Sprintf("%d processes, %d files", len(pids), p.files)
+	closed, refusedErr := p.judgeRefusals()
+	err = errors.Join(refusedErr, p.kernel(), p.judgeUnmounted(ctx))
+	return note + closed, err
+}
+
+// process reads one process.
+func (p *processes) process(pid int) {
+	name := process.Name(p.in.Proc, pid)
+	err := p.reader.Files(pid, func(f *process.File) {
+		p.files++
+		p.file(f, sighting{pid: pid, name: name, use: f.Use, link: f.Link, dir: f.Mode.IsDir(), key: f.Key()})
+	})
+	if err != nil {
+		p.refused = append(p.refused, refusal{pid: pid, name: name, err: err})
+	}
+	if strings.HasPrefix(name, "containerd-shim") || strings.HasPrefix(name, "docker-containe") {
+		p.shim(pid, name)
+	}
+}
+
+// file takes in one file of a process.
+func (p *processes) file(f *process.File, s sighting) {
+	if strings.HasPrefix(f.Path, "mnt:[") {
+		view := mount.View{PID: s.pid, Name: s.name, File: f.Link}
+		p.pins = append(p.pins, mount.Pin{Namespace: f.Path, Path: f.Link, View: view})
+		return
+	}
+	p.named(f.Path, s.what)
+	p.below(f.Named(), s.what)
+	if name, ok := p.name(f.Named()); ok {
+		p.writeSet(name, f)
+	}
+	if s.key.Inode == 0 {
+		return // not to be asked; see process.File
+	}
+	switch p.devices.of(f) {
+	case elsewhere:
+		return
+	case unmountedOverlay:
+		p.overlay = append(p.overlay, s)
+		return
+	}
+	explained := p.explained(f)
+	if !explained && f.Use == process.Mapping {
+		if info, err := process.Describe(f.Link); err == nil {
+			f.Info = info
+			s.key = f.Key()
+		} else {
+			f.Links = 1 // not known; rather too many than too few
+		}
+	}
+	if !explained && f.Links == 0 {
+		return // removed: nothing on disk leads to it any more
+	}
+	if _, ok := p.inodes[s.key]; !ok {
+		p.inodes[s.key] = s
+	}
+	if !explained {
+		p.loose[s.key] = s
+	}
+}
+
+// explained reports whether a file's path leads to it, so that the path tells
+// what it belongs to. The kernel writes it as it is in our own root. What is in
+// another namespace has no path there; it has the one of that namespace, most
+// often that of the process's root.
+func (p *processes) explained(f *process.File) bool {
+	leads := func(root string) bool {
+		key, err := process.Lookup(root, f.Path)
+		return err == nil && key.Inode == f.Stamp.Inode && (key.Device == f.Stamp.Device || f.Use == process.Mapping)
+	}
+	if f.Path == "" {
+		return false
+	}
+	if leads("/") || f.Use != process.RootDir && leads(f.Root) {
+		return true
+	}
+	if f.Use != process.RootDir {
+		return false
+	}
+	// A root in another namespace: if it is the root of a mount, the mount
+	// table tells about it.
+	table, err := mount.Table(strings.TrimSuffix(f.Root, "root") + "mountinfo")
+	return err == nil && slices.ContainsFunc(table, func(m *mountinfo.Info) bool { return m.Mountpoint == "/" })
+}
+
+// writeSet takes note of a layer that is being written: until it is complete,
+// its write-set (moby layer/filestore.go) does not say which layer it is. A
+// write-set that was renamed to its final name meanwhile counts too.
+func (p *processes) writeSet(name string, f *process.File) {
+	parts := strings.SplitN(name, "/", 6)
+	if len(parts) < 5 || parts[0] != "image" || parts[2] != "layerdb" || parts[3] != "tmp" ||
+		!strings.HasPrefix(parts[4], "write-set-") && !strings.HasPrefix(parts[4], "layer-") {
+		return
+	}
+	made := f.Stamp.Made() // of a file in it, as old as the write-set or younger
+	if info, err := p.in.Tree.Stat(path.Join(parts[:5]...)); err == nil && (made.IsZero() || info.Stamp.Made().Before(made)) {
+		made = info.Stamp.Made()
+	}
+	if oldest := &p.g.Host.OldestWriteSet; !made.IsZero() && (oldest.IsZero() || made.Before(*oldest)) {
+		*oldest = made
+	}
+}
+
+// byInode holds the objects that a process has open as such, whatever path it
+// came by, and lists what is left: a walk of an orphan looks for it.
+func (p *processes) byInode() {
+	if len(p.inodes) == 0 {
+		return
+	}
+	for i := range p.g.Objects {
+		o := &p.g.Objects[i]
+		if s, ok := p.inodes[scan.FileKey{Device: o.Stamp.Device, Inode: o.Stamp.Inode}]; ok {
+			p.hold(o.Node, s.what)
+		}
+	}
+	p.byDiff()
+	for key, s := range p.loose {
+		p.g.Host.Strays = append(p.g.Host.Strays, scan.OpenFile{FileKey: key, By: s.String()})
+	}
+	slices.SortFunc(p.g.Host.Strays, func(a, b scan.OpenFile) int {
+		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Inode, b.Inode))
+	})
+}
+
+// byDiff holds the layers whose content's directory is a working directory or
+// a root that no path leads to: most often the root of a process that unpacks
+// one. Asking for every layer's is worth it only then.
+func (p *processes) byDiff() {
+	var dirs int
+	for _, s := range p.loose {
+		if s.dir {
+			dirs++
+		}
+	}
+	if dirs == 0 {
+		return
+	}
+	for i := range p.g.Objects {
+		o := &p.g.Objects[i]
+		if o.Kind != scan.KindLayer || o.Unrecognised != "" || p.held[o.Node] {
+			continue
+		}
+		// A layer without such a directory, or one that cannot be read, is
+		// still found by a walk of it.
+		info, err := p.in.Tree.Stat(o.Paths[0] + "/diff")
+		if err != nil {
+			continue
+		}
+		if s, ok := p.loose[scan.FileKey{Device: info.Stamp.Device, Inode: info.Stamp.Inode}]; ok {
+			p.hold(o.Node, s.what)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package source
+
+import (
+	"context"
+	"path"
+
+	"github.com/moby/sys/mountinfo"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/mount"
+	"github.com/docker-orphans/docker-orphans/scan/process"
+)
+
+// A site is where a process's file is, by its device.
+type site uint8
+
+const (
+	elsewhere        site = iota // on a file system that holds nothing of the data root
+	inData                       // on one of the data root's
+	unmountedOverlay             // on an overlay that no mount table has: its layers cannot be told
+)
+
+// devices knows which devices are the data root's.
+type devices struct {
+	places       mount.Places
+	sites        map[uint64]site
+	supers       map[uint64]bool // the data root's, as mount tables have them
+	namespaces   map[string]bool
+	btrfs        bool
+	remotes      map[string]bool // mount points
+	remoteMounts map[int]bool
+}
+
+func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, error) {
+	d := &devices{sites: map[uint64]site{}, supers: map[uint64]bool{}, remotes: map[string]bool{}, remoteMounts: map[int]bool{}}
+	var err error
+	if d.places, err = mount.PlacesOf(in.Proc, in.DataRoot); err != nil {
+		return nil, err
+	}
+	for _, place := range d.places {
+		d.supers[process.Device(uint64(place.Major), uint64(place.Minor))] = true
+	}
+	root, err := in.Tree.Stat(".")
+	if err != nil {
+		return nil, err
+	}
+	d.sites[root.Stamp.Device] = inData
+	for i := range g.Objects {
+		if o := &g.Objects[i]; o.Stamp.Inode != 0 {
+			d.sites[o.Stamp.Device] = inData
+		}
+	}
+	magic, err := process.FileSystem(in.DataRoot)
+	if err != nil {
+		return nil, err
+	}
+	d.btrfs = magic == process.Btrfs
+	return d, d.survey(ctx, in.Proc)
+}
+
+// survey learns the devices of all mounts.
+func (d *devices) survey(ctx context.Context, proc string) error {
+	survey, err := mount.Read(ctx, proc, func(_ *mount.View, m *mountinfo.Info) {
+		device := mount.Device(m)
+		if d.supers[device] || d.sites[device] == inData {
+			return
+		}
+		d.sites[device] = elsewhere
+		if mount.Remote(m) {
+			d.remotes[m.Mountpoint] = true
+			d.remoteMounts[m.ID] = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	d.namespaces = survey.Namespaces
+	return nil
+}
+
+// remote reports a path at which a file system may be mounted that asks
+// another machine, in some namespace.
+func (d *devices) remote(name string) bool {
+	if len(d.remotes) == 0 {
+		return false
+	}
+	for ; len(name) > 1; name = path.Dir(name) {
+		if d.remotes[name] {
+			return true
+		}
+	}
+	return d.remotes["/"]
+}
+
+// of tells where a file is.
+func (d *devices) of(f *process.File) site {
+	device := f.Stamp.Device
+	if f.Use == process.Mapping && d.supers[device] {
+		return inData
+	}
+	s, known := d.sites[device]
+	if known || device>>8&0xfff != 0 {
+		return s // a device with a major number belongs to a disk
+	}
+	// A device of no mount table: a subvolume's, one of the kernel's own, or
+	// of a mount that was taken from its place while something had it open.
+	magic, err := process.FileSystem(f.Link)
+	switch {
+	case err != nil:
+		return elsewhere // closed since; or a mapping, of which not everybody may ask that: memory shared with nobody's file
+	case magic == process.Overlay:
+		s = unmountedOverlay
+	case magic == process.Btrfs && d.btrfs:
+		s = inData
+	}
+	d.sites[device] = s
+	return s
+}

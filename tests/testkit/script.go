@@ -1,0 +1,195 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"go.etcd.io/bbolt"
+)
+
+// A Case is a root file that was carried out.
+type Case struct {
+	*Root
+	Host   scan.Host // the parts that the statements set
+	Policy scan.Policy
+}
+
+// Run carries out the statements of a root file in a new data root of a
+// storage driver.
+func Run(dir, driver, script string) (*Case, error) {
+	lines := strings.Split(script, "\n")
+	root, err := NewRoot(dir, driver)
+	if err != nil {
+		return nil, err
+	}
+	c := &Case{Root: root, Policy: scan.Policy{Now: time.Now().Add(time.Second), Grace: scan.DefaultGrace}}
+	for i, line := range lines {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if err := c.statement(line); err != nil {
+			return nil, fmt.Errorf("line %d: %s: %w", i+1, line, err)
+		}
+	}
+	return c, nil
+}
+
+func (c *Case) statement(line string) error {
+	line = strings.NewReplacer("image/DRIVER/", "image/"+c.Driver+"/", "ROOT/", c.Dir+"/").Replace(line)
+	word, rest, _ := strings.Cut(line, " ")
+	rest, err := c.Expand(strings.TrimSpace(rest))
+	if err != nil {
+		return err
+	}
+	fields := strings.Fields(rest)
+	switch word {
+	case "forget":
+		c.Daemon.Forget(fields[0])
+		return nil
+	case "image":
+		name, layers, _ := strings.Cut(rest, ":")
+		return c.Image(name, strings.Fields(layers)...)
+	case "container":
+		return c.Container(fields[0], fields[1])
+	case "layer":
+		return c.Layer(fields[0], ID("layer "+fields[0]), on(fields)...)
+	case "build":
+		c.builds[fields[0]] = BuildID("build " + fields[0])
+		return c.Layer(fields[0], BuildID("build "+fields[0]), on(fields)...)
+	case "buildkit":
+		return c.buildKit(fields)
+	case "online", "now", "writing":
+		return c.time(word, fields)
+	}
+	return c.file(word, rest)
+}
+
+// on returns what follows "NAME on".
+func on(fields []string) []string {
+	if len(fields) > 2 && fields[1] == "on" {
+		return fields[2:]
+	}
+	return nil
+}
+
+func (c *Case) file(word, rest string) error {
+	name, more, _ := strings.Cut(rest, " ")
+	name, err := unescape(name)
+	if err != nil {
+		return err
+	}
+	path := c.path(name)
+	if word != "rm" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+			return err
+		}
+	}
+	switch word {
+	case "write":
+		content, err := strconv.Unquote(strings.TrimSpace(more))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, []byte(content), 0o600)
+	case "link":
+		return os.Symlink(strings.TrimSpace(strings.TrimPrefix(more, "->")), path)
+	case "mkdir":
+		return os.MkdirAll(path, 0o711)
+	case "rm":
+		if _, err := os.Lstat(path); err != nil {
+			return err
+		}
+		return os.RemoveAll(path)
+	case "mv":
+		return os.Rename(path, c.path(strings.TrimSpace(more)))
+	}
+	return fmt.Errorf("no such statement")
+}
+
+// unescape turns a name with Go escapes into bytes: "a\nb", "\xff".
+func unescape(name string) (string, error) {
+	if !strings.Contains(name, `\`) {
+		return name, nil
+	}
+	return strconv.Unquote(`"` + name + `"`)
+}
+
+func (c *Case) time(word string, fields []string) error {
+	offset := time.Duration(0)
+	for _, f := range fields {
+		d, err := time.ParseDuration(strings.TrimPrefix(f, "started="))
+		if err != nil {
+			return err
+		}
+		offset = d
+	}
+	switch word {
+	case "now":
+		c.Policy.Now = time.Now().Add(offset)
+	case "writing":
+		c.Host.OldestWriteSet = time.Now()
+	case "online":
+		start := time.Now().Add(offset)
+		c.Host.Online = true
+		c.Host.Owner = &scan.Process{PID: 1, Name: "dockerd", Started: start}
+		c.Host.TmpMade = start
+		c.Daemon = c.newDaemon()
+	}
+	return nil
+}
+
+// buildKit makes the databases of BuildKit with one record a layer.
+func (c *Case) buildKit(names []string) error {
+	if err := os.MkdirAll(c.path("buildkit"), 0o711); err != nil {
+		return err
+	}
+	buckets := map[string][][]string{"snapshots.db": {}, "metadata_v2.db": {{"_main"}}, "containerdmeta.db": {{"v1"}}}
+	for _, name := range names {
+		id := c.builds[name]
+		if id == "" {
+			return fmt.Errorf("%s: no such build layer", name)
+		}
+		buckets["snapshots.db"] = append(buckets["snapshots.db"], []string{id})
+		buckets["metadata_v2.db"] = append(buckets["metadata_v2.db"], []string{"_main", id})
+	}
+	for file, paths := range buckets {
+		if err := makeBolt(c.path("buildkit/"+file), paths, file == "snapshots.db"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func makeBolt(path string, buckets [][]string, snapshots bool) error {
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, names := range buckets {
+			b, err := tx.CreateBucketIfNotExists([]byte(names[0]))
+			for _, n := range names[1:] {
+				if err == nil {
+					b, err = b.CreateBucketIfNotExists([]byte(n))
+				}
+			}
+			if err == nil && snapshots {
+				err = b.Put([]byte("parent"), nil)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if closeErr := db.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
