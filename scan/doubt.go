@@ -16,6 +16,7 @@ const (
 	SourceContainers SourceID = "containers" // containers/*/config.v2.json
 	SourceImageDB    SourceID = "imagedb"    // image/<driver>/imagedb and repositories.json
 	SourceOrigins    SourceID = "origins"    // image/<driver>/distribution: which registry has a layer
+	SourceNames      SourceID = "names"      // what tells what a layer without a record was
 	SourceBuildKit   SourceID = "buildkit"   // buildkit/*.db
 	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old: what the daemon downloads, unpacks and builds from
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>

@@ -84,7 +84,7 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 		return ""
 	case DefaultUnlessLostTag:
 		if lost := c.g.Host.LostTags; len(lost) > 0 && f.Origin == "" {
-			return fmt.Sprintf("%s names an image whose config is lost, and no registry is known to have this layer", lost[0])
+			return lost[0] + " has lost its image, and this may be it"
 		}
 		return ""
 	case DefaultUnlessPrecious:

@@ -1,0 +1,17 @@
+package bolt
+
+import "os"
+
+// unnamedFile makes a file and removes its name, so that it goes when it is
+// closed. A system that cannot do that gets an error, not a file that stays.
+func unnamedFile(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "docker-orphans-*.db")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close() // the error that matters is err
+		return nil, err
+	}
+	return f, nil
+}

@@ -1,0 +1,159 @@
+package mount
+
+import (
+	"iter"
+	"path"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// An Index finds the nodes that a text names: a field of a mount table, a
+// path, a command line.
+//
+// A node is named wherever its id, or for a short link its 26 characters,
+// stands between separators; what stands around it does not count. The same
+// layer is .../overlay2/<id>/merged on the host, /<id>/diff where the driver's
+// directory is a disk of its own, l/<short> in the options of an overlay whose
+// list of layers was too long for absolute paths, and <id>//deleted once its
+// directory is gone. To demand a path is to miss some of these. It also finds
+// an id that stands somewhere by chance, but ids are random: chance has
+// nothing to do with it, and a node found too much is kept, not lost.
+//
+// Volumes have names that people give and are found by path alone; see At.
+type Index struct {
+	heads   map[string]int32 // token → its first entry, from 1
+	entries []entry
+	paths   map[string]scan.Node
+}
+
+type entry struct {
+	node scan.Node
+	next int32 // the next entry of the same token; 0: none
+}
+
+// NewIndex indexes the nodes that can be mounted or open.
+func NewIndex(nodes iter.Seq[scan.Node]) *Index {
+	x := &Index{heads: map[string]int32{}, paths: map[string]scan.Node{}}
+	for n := range nodes {
+		switch n.Kind {
+		case scan.KindLayer, scan.KindLink, scan.KindContainer, scan.KindDownload, scan.KindRemoving:
+			x.add(path.Base(n.Name), n)
+		case scan.KindMount:
+			x.addMount(n)
+		case scan.KindChain:
+			x.paths[n.Name] = n
+		case scan.KindVolume:
+			x.paths["volumes/"+n.Name] = n
+		}
+	}
+	return x
+}
+
+// addMount indexes a mount record: by its name, and by the ids in the names
+// of image mounts, "<container>-<reference>", which are nested where the
+// reference has slashes. The other elements are words.
+func (x *Index) addMount(n scan.Node) {
+	_, name, _ := strings.Cut(n.Name, "/layerdb/mounts/")
+	for element := range strings.SplitSeq(name, "/") {
+		id, _, _ := strings.Cut(element, "-")
+		switch {
+		case scan.IsID(id):
+			x.add(id, n)
+			if element != id {
+				x.add(element, n)
+			}
+		case scan.IsBuildID(element):
+			x.add(element, n)
+		}
+	}
+}
+
+func (x *Index) add(token string, n scan.Node) {
+	x.entries = append(x.entries, entry{n, x.heads[token]})
+	x.heads[token] = int32(len(x.entries))
+}
+
+// Named calls hit for every node that the text names.
+func (x *Index) Named(text string, hit func(scan.Node)) {
+	for token := range tokens(text) {
+		for i := x.heads[token]; i > 0; i = x.entries[i-1].next {
+			hit(x.entries[i-1].node)
+		}
+	}
+}
+
+// At calls hit for the layerdb entry or the volume that a path below the data
+// root leads to or through: nodes whose names are no random ids.
+func (x *Index) At(name string, hit func(scan.Node)) {
+	for i := range len(name) + 1 {
+		if i < len(name) && name[i] != '/' {
+			continue
+		}
+		if n, ok := x.paths[name[:i]]; ok {
+			hit(n)
+		}
+	}
+}
+
+// tokens splits a text at the separators of paths and of mount options. It
+// undoes the kernel's escapes and overlay's backslashes before; that a
+// separator was escaped does not keep it from separating, as no id has any.
+func tokens(text string) iter.Seq[string] {
+	text = strings.ReplaceAll(Unescape(text), `\`, "")
+	return func(yield func(string) bool) {
+		start := 0
+		for i := range len(text) + 1 {
+			if i < len(text) && !separates(text[i]) {
+				continue
+			}
+			if i > start && !yield(text[start:i]) {
+				return
+			}
+			start = i + 1
+		}
+	}
+}
+
+func separates(c byte) bool {
+	switch c {
+	case '/', ':', ',', '=', ' ', 0:
+		return true
+	}
+	return false
+}
+
+// Unescape undoes the escapes of the kernel's tables: a backslash and three
+// octal digits for a space, a line's end, a backslash (linux seq_path,
+// seq_escape).
+func Unescape(text string) string {
+	if strings.IndexByte(text, '\\') < 0 {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		c, ok := octal(text[i:])
+		if !ok {
+			out = append(out, text[i])
+			continue
+		}
+		out = append(out, c)
+		i += 3
+	}
+	return string(out)
+}
+
+// octal returns the byte that an escape at the start of the text stands for.
+func octal(text string) (byte, bool) {
+	if len(text) < 4 || text[0] != '\\' || text[1] > '3' {
+		return 0, false
+	}
+	var code byte
+	for _, c := range []byte(text[1:4]) {
+		if c < '0' || c > '7' {
+			return 0, false
+		}
+		code = code<<3 | (c - '0')
+	}
+	return code, true
+}

@@ -1,0 +1,90 @@
+package tree
+
+import (
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
+)
+
+// Stat implements [scan.Tree].
+func (d *Disk) Stat(name string) (scan.Info, error) {
+	fd, err := d.calls.Path(d.root, name)
+	if err != nil {
+		return scan.Info{}, fail(name, err)
+	}
+	defer unix.Close(fd) // nothing was written through it
+	var st beneath.Stat
+	if err := d.calls.Fstat(fd, &st); err != nil {
+		return scan.Info{}, fail(name, err)
+	}
+	return scan.Info{
+		Mode:  mode(st.Mode),
+		Size:  st.Size,
+		Links: st.Links,
+		Stamp: scan.Stamp{
+			Device: st.Device,
+			Inode:  st.Inode,
+			Mount:  st.Mount,
+			Birth:  st.Birth,
+			Change: st.Change,
+		},
+	}, nil
+}
+
+// ReadLink implements [scan.Tree].
+func (d *Disk) ReadLink(name string) (string, error) {
+	fd, err := d.calls.Path(d.root, name)
+	if err != nil {
+		return "", fail(name, err)
+	}
+	defer unix.Close(fd)          // nothing was written through it
+	var target [unix.PathMax]byte // no link that can be followed is longer
+	n, err := unix.Readlinkat(fd, "", target[:])
+	if err == unix.ENOENT {
+		return "", fail(name, errNotLink) // the descriptor is there, so it is not a link's
+	}
+	if err != nil {
+		return "", fail(name, err)
+	}
+	if n == len(target) {
+		return "", fail(name, unix.ENAMETOOLONG)
+	}
+	return string(target[:n]), nil
+}
+
+// mode translates st_mode.
+func mode(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	for _, bit := range [...]struct {
+		from uint32
+		to   fs.FileMode
+	}{
+		{unix.S_ISUID, fs.ModeSetuid},
+		{unix.S_ISGID, fs.ModeSetgid},
+		{unix.S_ISVTX, fs.ModeSticky},
+	} {
+		if m&bit.from != 0 {
+			mode |= bit.to
+		}
+	}
+	switch m & unix.S_IFMT {
+	case unix.S_IFREG:
+		return mode
+	case unix.S_IFDIR:
+		return mode | fs.ModeDir
+	case unix.S_IFLNK:
+		return mode | fs.ModeSymlink
+	case unix.S_IFIFO:
+		return mode | fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		return mode | fs.ModeSocket
+	case unix.S_IFBLK:
+		return mode | fs.ModeDevice
+	case unix.S_IFCHR:
+		return mode | fs.ModeDevice | fs.ModeCharDevice
+	}
+	return mode | fs.ModeIrregular
+}

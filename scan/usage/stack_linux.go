@@ -1,0 +1,100 @@
+package usage
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
+)
+
+// window is how many directories of its stack a goroutine holds open. Those
+// above are found again by their "..", one step for each step that the walk
+// goes up: a path is never resolved twice, and may be longer than the kernel
+// takes.
+const window = 32
+
+// A frame is an open directory between the walked name and where the walk is.
+type frame struct {
+	fd    int // no longer valid in the frames that are shut
+	at    *place
+	inode uint64
+	below []string // directories that were met and not yet entered
+	ended bool     // it was read to its end
+}
+
+var (
+	errMount = errors.New("is a mount point")
+	errOther = errors.New("is a subvolume or on another file system")
+	errMoved = errors.New("was moved or removed while it was being read")
+)
+
+// enter opens the directory name of dir and counts it. It is false where there
+// is nothing to read.
+func (w *worker) enter(dir int, at *place, name string) (frame, bool) {
+	var st beneath.Stat
+	fd, err := w.calls.DirOn(dir, name, w.mount, &st)
+	switch {
+	case err == nil && st.Device == w.device:
+		w.directory(at, name, &st)
+		return frame{fd: fd, at: &place{parent: at, name: name}, inode: st.Inode}, true
+	case err == nil:
+		unix.Close(fd) // nothing was written through it
+		w.problem(at, name, errOther)
+	case err == unix.EXDEV:
+		w.problem(at, name, errMount)
+	case err != unix.ENOENT: // ENOENT: it was removed
+		w.problem(at, name, err)
+		if w.lstat(dir, name, &st) == nil && !w.foreign(&st) {
+			w.directory(at, name, &st)
+		}
+	}
+	return frame{}, false
+}
+
+// push makes an open directory the next to read, and shuts the uppermost open
+// one if there are too many. What is shut must be read to its end before: a
+// position in a directory does not outlive its descriptor.
+func (w *worker) push(f frame) {
+	w.stack = append(w.stack, f)
+	if len(w.stack)-w.shut <= window {
+		return
+	}
+	upper := &w.stack[w.shut]
+	for !upper.ended && w.ctx.Err() == nil {
+		w.read(upper)
+	}
+	unix.Close(upper.fd) // nothing was written through it
+	w.shut++
+}
+
+// leave goes back to the directory above.
+func (w *worker) leave() {
+	last := len(w.stack) - 1
+	f := w.stack[last]
+	w.stack = w.stack[:last]
+	if last > 0 && last == w.shut {
+		w.climb(f.fd)
+	}
+	unix.Close(f.fd) // nothing was written through it
+}
+
+// climb opens the lowest frame that is shut, by the ".." of the directory that
+// was below it. Whatever was moved meanwhile: only the very directory that was
+// open before will do. Without it, the rest of the stack is lost.
+func (w *worker) climb(fd int) {
+	f := &w.stack[w.shut-1]
+	var st beneath.Stat
+	parent, err := w.calls.Parent(fd, &st)
+	if err == nil && (st.Inode != f.inode || st.Device != w.device || w.foreign(&st)) {
+		unix.Close(parent) // nothing was written through it
+		err = errMoved
+	}
+	if err != nil {
+		w.problem(f.at.parent, f.at.name, err)
+		w.stack, w.shut = nil, 0
+		return
+	}
+	f.fd = parent
+	w.shut--
+}
