@@ -1,0 +1,51 @@
+package plugin
+
+import "github.com/docker-orphans/docker-orphans/scan"
+
+// wouldBeLive lists what would make a thing of this type live. It says in
+// words what the sources of the contract look for.
+func wouldBeLive(t scan.Type) []string {
+	layer := []string{
+		"a layerdb entry whose cache-id names it",
+		"a mount record whose mount-id or init-id names it",
+		"a live layer whose lower file or link leads to it",
+		"a BuildKit record or snapshot of its id",
+		"a mount of it, or of an overlay that has it below, in any mount namespace",
+		"a process with a file of it open, or its working directory or root there",
+		"a container's config with a path at or below it",
+	}
+	switch t {
+	case scan.TypeLayer:
+		return layer
+	case scan.TypeImageLayer:
+		return append([]string{
+			"an image config whose diff_ids lead to it",
+			"a layerdb entry or mount record of something live whose parent it is",
+		}, layer[1:]...)
+	case scan.TypeRWLayer:
+		return append([]string{
+			"a container's directory with its id and a config.v2.json",
+			"a container with its id in the daemon's answer",
+			"an image mount of a container that names it",
+		}, layer[2:]...)
+	case scan.TypeContainer:
+		return []string{
+			"a config.v2.json in it that can be read",
+			"a mount record with its id",
+			"a container with its id in the daemon's answer",
+			"a mount at or below it, or a process with a file of it open",
+		}
+	case scan.TypeDownload:
+		return []string{
+			"a process with it, or with a file below it, open",
+			"having been made after the daemon started",
+		}
+	case scan.TypeLink:
+		return []string{
+			"the layer that it points to",
+			"a layer whose link file or lower file names it",
+			"a mounted overlay whose options name it",
+		}
+	}
+	return nil
+}

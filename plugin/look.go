@@ -1,0 +1,76 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/docker/cli/cli/command"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/daemon"
+	"github.com/docker-orphans/docker-orphans/scan/locate"
+	"github.com/docker-orphans/docker-orphans/scan/source"
+)
+
+// A look is one scan of a data root and what came of it.
+type look struct {
+	in       *scan.Input
+	policy   scan.Policy
+	graph    *scan.Graph
+	findings []*scan.Finding // all verdicts, sorted
+	close    func() error    // closes the data root
+}
+
+// look finds the data root, scans and judges it. The caller closes it.
+func (o *globalOptions) look(ctx context.Context, dockerCLI command.Cli, p *progress) (*look, error) {
+	policy, err := o.policy(dockerCLI.ConfigFile(), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	defer p.clear()
+	p.show("Scanning…")
+	in, closeRoot, err := o.locate(ctx, dockerCLI)
+	if err != nil {
+		return nil, err
+	}
+	seen := &look{in: in, policy: policy, close: closeRoot}
+	if err := seen.judge(ctx); err != nil {
+		return nil, errors.Join(err, closeRoot())
+	}
+	return seen, nil
+}
+
+func (l *look) judge(ctx context.Context) error {
+	l.graph = scan.Scan(ctx, l.in, source.All)
+	if err := ctx.Err(); err != nil {
+		return err // the doubts of a cancelled scan mean nothing
+	}
+	findings, err := scan.Judge(ctx, l.in, l.graph, l.policy)
+	if err != nil {
+		return err
+	}
+	for i := range findings {
+		l.findings = append(l.findings, &findings[i])
+	}
+	return nil
+}
+
+// measure walks findings for their sizes.
+func (l *look) measure(ctx context.Context, findings []*scan.Finding, p *progress) error {
+	defer p.clear()
+	return scan.Measure(ctx, l.in, l.graph, findings, func(done, total int) {
+		p.count("Measuring", done, total)
+	})
+}
+
+// locate finds the data root. With --data-root the daemon may be down: then
+// everything is read from disk.
+func (o *globalOptions) locate(ctx context.Context, dockerCLI command.Cli) (*scan.Input, func() error, error) {
+	return locate.Find(ctx, locate.Options{
+		Daemon:   daemon.New(dockerCLI.Client()),
+		Endpoint: dockerCLI.DockerEndpoint().Host,
+		DataRoot: o.dataRoot,
+		Proc:     "/proc",
+	})
+}

@@ -1,0 +1,138 @@
+package plugin
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// globalOptions are the options of ours that every command takes.
+type globalOptions struct {
+	dataRoot        string
+	grace           duration
+	allowShortGrace bool
+}
+
+// install binds the options to their flags.
+func (o *globalOptions) install(flags *pflag.FlagSet) {
+	flags.StringVar(&o.dataRoot, "data-root", "", "Data root to look at, if no daemon runs on it (default: the daemon's)")
+	flags.Var(&o.grace, "grace", fmt.Sprintf("How long a thing must be unchanged to be an orphan, where it cannot be shown to be older than the daemon's start (default %s)", days(scan.DefaultGrace)))
+	flags.BoolVar(&o.allowShortGrace, "allow-short-grace", false, "Allow a grace below the floor, for tests of this program")
+	_ = flags.MarkHidden("allow-short-grace") // the flag exists: it was bound above
+}
+
+// policy is how the user wants findings to be judged, with the defaults of
+// the docker CLI's config file.
+func (o *globalOptions) policy(config *configfile.ConfigFile, now time.Time) (scan.Policy, error) {
+	p := scan.Policy{Now: now, Grace: scan.DefaultGrace}
+	configured, err := configuredGrace(config)
+	if err != nil {
+		return p, err
+	}
+	if configured != 0 {
+		p.Grace = configured
+	}
+	if o.grace.set {
+		p.Grace = o.grace.value
+		if p.Grace < scan.MinGrace && !o.allowShortGrace {
+			return p, usageError("invalid --grace %s: the least is %s", o.grace.text, scan.MinGrace)
+		}
+	}
+	return p, nil
+}
+
+// configuredGrace reads the defaults in config.json, below plugins.orphans.
+// A default may never be more daring than the program without it: nobody
+// should lose data to a line in a file that they forgot.
+func configuredGrace(config *configfile.ConfigFile) (time.Duration, error) {
+	defaults := config.Plugins[name]
+	var grace time.Duration
+	for _, key := range sortedKeys(defaults) {
+		switch {
+		case key == "hooks" || key == "error-hooks":
+			// the docker CLI's own
+		case key == "grace":
+			d, err := parseDuration(defaults[key])
+			if err != nil {
+				return 0, fmt.Errorf("%s: plugins.%s.%s: %w", config.GetFilename(), name, key, err)
+			}
+			if d < scan.DefaultGrace {
+				return 0, fmt.Errorf("%s: plugins.%s.%s: %s is below %s: a shorter grace may be given on the command line only", config.GetFilename(), name, key, defaults[key], days(scan.DefaultGrace))
+			}
+			grace = d
+		case forbidden(key):
+			return 0, fmt.Errorf("%s: plugins.%s.%s: may be given on the command line only", config.GetFilename(), name, key)
+		default:
+			return 0, fmt.Errorf("%s: plugins.%s.%s: unknown key (known: grace)", config.GetFilename(), name, key)
+		}
+	}
+	return grace, nil
+}
+
+// forbidden reports whether a default of this name would let the program
+// remove more than it does without.
+func forbidden(key string) bool {
+	return strings.HasPrefix(key, "allow-") ||
+		slices.Contains([]string{"force", "purge", "include-precious", "all-volumes", "data-root"}, key)
+}
+
+// A duration is a flag's value that also takes days.
+type duration struct {
+	value time.Duration
+	text  string
+	set   bool
+}
+
+func (d *duration) String() string { return d.text }
+
+func (*duration) Type() string { return "duration" }
+
+// Set reads what the user typed.
+func (d *duration) Set(text string) error {
+	value, err := parseDuration(text)
+	if err != nil {
+		return err
+	}
+	*d = duration{value: value, text: text, set: true}
+	return nil
+}
+
+// parseDuration reads a Go duration that may begin with days: 36h, 7d, 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	wrong := fmt.Errorf("invalid duration %q (examples: 36h, 7d)", text)
+	var sum time.Duration
+	rest := text
+	if before, after, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseUint(before, 10, 16)
+		if err != nil {
+			return 0, wrong
+		}
+		sum, rest = time.Duration(n)*24*time.Hour, after
+	}
+	if rest != "" || sum == 0 && text == rest {
+		d, err := time.ParseDuration(rest)
+		if err != nil || d < 0 {
+			return 0, wrong
+		}
+		sum += d
+	}
+	return sum, nil
+}
+
+// days prints a duration in days where it is whole days, else as Go does.
+func days(d time.Duration) string {
+	if d > 24*time.Hour && d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	if d%time.Hour == 0 {
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return d.String()
+}

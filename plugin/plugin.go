@@ -1,0 +1,134 @@
+// Package plugin is the command line of docker orphans: one file a command,
+// and what they share.
+//
+// It promises what the docker CLI promises of its own commands: data goes to
+// standard output and everything else to standard error, progress is shown
+// only on a terminal, names that come from the disk or the daemon are
+// escaped before they are printed, and the exit status says how it went (see
+// exit.go). A command file is an options struct, newXCommand that only binds
+// flags, and runX that does the work and can be called without cobra.
+//
+// The package decides nothing about storage: it finds the data root, has it
+// scanned and judged, and shows what came out.
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli-plugins/metadata"
+	"github.com/docker/cli/cli-plugins/plugin"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/debug"
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
+)
+
+const (
+	name  = "orphans"
+	short = "Find orphaned storage: layers, containers and downloads that nothing owns"
+	home  = "https://github.com/docker-orphans/docker-orphans"
+)
+
+// Main runs the program with the process's arguments, as a plugin of the
+// docker CLI or by itself, and returns the exit status.
+func Main() int {
+	otel.SetErrorHandler(debug.OTELErrorHandler)
+	dockerCLI, err := command.NewDockerCli()
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return exitError
+	}
+	if plugin.RunningStandalone() {
+		err = runStandalone(dockerCLI)
+	} else {
+		err = runPlugin(dockerCLI)
+	}
+	return exit(dockerCLI.Err(), err)
+}
+
+// runPlugin runs as "docker orphans". It is what plugin.Run does, but leaves
+// messages and exit statuses to us: plugin.Run prints an empty line for a
+// status without a message, and knows no hints.
+func runPlugin(dockerCLI *command.DockerCli) error {
+	root := newRootCommand(dockerCLI, name)
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := plugin.PersistentPreRunE(cmd, args); err != nil {
+			return err
+		}
+		interruptible(cmd)
+		return nil
+	}
+	return plugin.RunPlugin(dockerCLI, root, metadata.Metadata{
+		SchemaVersion:    "0.1.0",
+		Vendor:           "docker-orphans",
+		Version:          currentBuild().Version,
+		ShortDescription: short,
+		URL:              home,
+	})
+}
+
+// runStandalone runs as "docker-orphans", with the docker CLI's own global
+// options (--host, --context, --config, TLS).
+func runStandalone(dockerCLI *command.DockerCli) error {
+	root := newRootCommand(dockerCLI, metadata.NamePrefix+name)
+	root.SilenceUsage = true
+	root.SilenceErrors = true
+	root.TraverseChildren = true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetIn(dockerCLI.In())
+	root.SetOut(dockerCLI.Out())
+	root.SetErr(dockerCLI.Err())
+
+	opts, flags := cli.SetupPluginRootCommand(root)
+	top := cli.NewTopLevelCommand(root, dockerCLI, opts, flags)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := top.Initialize(); err != nil {
+			return err
+		}
+		interruptible(cmd)
+		return nil
+	}
+	_, args, err := top.HandleGlobalFlags()
+	if err != nil {
+		return err
+	}
+	root.SetArgs(args)
+	return root.Execute()
+}
+
+// newRootCommand returns the command whose subcommands are all of ours.
+func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
+	options := &globalOptions{}
+	cmd := &cobra.Command{
+		Use:   use + " [OPTIONS] COMMAND",
+		Short: short,
+		Long: short + ".\n\nNot to be confused with the orphan containers of Compose, which are those of\n" +
+			"services that a compose file no longer names." + exitHelp(exitDone, exitError, exitUsage),
+		Args:                  usage(cli.NoArgs),
+		RunE:                  command.ShowHelp(dockerCLI.Err()),
+		DisableFlagsInUseLine: true,
+	}
+	options.install(cmd.PersistentFlags())
+	cmd.AddCommand(
+		newListCommand(dockerCLI, options),
+		newInspectCommand(dockerCLI, options),
+		newVersionCommand(dockerCLI),
+	)
+	for _, sub := range cmd.Commands() {
+		sub.DisableFlagsInUseLine = true
+	}
+	return cmd
+}
+
+// interruptible makes the first Ctrl-C or SIGTERM cancel the command's
+// context; a second one ends the process as if nothing caught it.
+func interruptible(cmd *cobra.Command) {
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	cmd.SetContext(ctx)
+}

@@ -1,0 +1,34 @@
+package plugin
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"text/template"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command/formatter"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// templateError is a mistake in --format.
+func templateError(err error) error {
+	if !strings.Contains(err.Error(), "template parsing error") {
+		err = errors.New("template parsing error: " + err.Error())
+	}
+	return cli.StatusError{Cause: err, StatusCode: exitUsage}
+}
+
+// checkFindingFormat tries a format on a finding of our own making, so that a
+// mistyped field is told before a scan of minutes and not after it. What
+// depends on the data itself shows only later.
+func checkFindingFormat(format formatter.Format) error {
+	sample := &scan.Finding{Type: scan.TypeLayer, Parts: []*scan.Object{{Paths: []string{"sample"}}}}
+	err := writeFindings(formatter.Context{Output: io.Discard, Format: format}, listing{sizes: true}, []*scan.Finding{sample})
+	var failed template.ExecError
+	if errors.As(err, &failed) && !strings.Contains(failed.Error(), "can't evaluate field") {
+		return nil
+	}
+	return err
+}

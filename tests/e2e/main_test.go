@@ -1,0 +1,65 @@
+//go:build e2e
+
+// Package e2e runs the program against real daemons that were broken for
+// real. See ../README.md for how to add a scenario.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/docker-orphans/docker-orphans/tests/engine"
+)
+
+// suite is what all scenarios share: programs on disk, no state.
+var suite struct {
+	engine  engine.Engine
+	program string // the plugin under test
+	dir     string // where daemons make their directories
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run fails, and skips nothing, when a part is missing: a suite that was
+// asked for and did not run looks like one that passed.
+func run(m *testing.M) (code int, err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if os.Geteuid() != 0 {
+		return 1, fmt.Errorf("needs root: it starts dockerd (sudo make e2e)")
+	}
+	if suite.engine, err = engine.Debian(ctx); err != nil {
+		return 1, err
+	}
+	if suite.dir, err = engine.TempDir(); err != nil {
+		return 1, err
+	}
+	// Ends what a scenario left that failed half-way or was interrupted.
+	defer func() {
+		if swept := engine.Sweep(suite.dir); err == nil {
+			err = swept
+		}
+	}()
+	if suite.program, err = engine.BuildPlugin(ctx, suite.dir); err != nil {
+		return 1, err
+	}
+	ended := make(chan int, 1)
+	go func() { ended <- m.Run() }()
+	select {
+	case code = <-ended:
+		return code, nil
+	case <-ctx.Done():
+		return 130, ctx.Err()
+	}
+}

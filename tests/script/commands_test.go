@@ -1,0 +1,194 @@
+//go:build linux
+
+package script
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/creack/pty"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
+)
+
+// A world is what a script's commands share.
+type world struct {
+	root   *testkit.Case
+	mu     sync.Mutex
+	log    []string      // requests that the daemon got
+	logged chan struct{} // one for each
+}
+
+type worldKey struct{}
+
+func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+// dataroot DIR DRIVER FILE makes a data root from the statements in a file
+// (see package testkit), and daemon.json, which says what its daemon answers.
+func dataroot(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := testkit.Run(ts.MkAbs(args[0]), args[1], ts.ReadFile(args[2]))
+	ts.Check(err)
+	worldOf(ts).root = c
+	fake := testkit.FakeDaemon{Driver: args[1], DataRoot: ts.MkAbs(args[0])}
+	if c.Daemon != nil {
+		for _, i := range c.Daemon.ImageList {
+			fake.Images = append(fake.Images, testkit.FakeImage{ID: i.ID, Tags: i.Tags, Layers: i.Layers})
+		}
+		for _, ctr := range c.Daemon.ContainerList {
+			fake.Containers = append(fake.Containers, testkit.FakeContainer{ID: ctr.ID, Name: strings.TrimPrefix(ctr.Name, "/")})
+		}
+	}
+	text, err := json.Marshal(fake)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("daemon.json"), text, 0o600))
+}
+
+// dockerd [-root DIR] [-config FILE] starts a daemon on the socket that
+// DOCKER_HOST names, and waits until it answers. It ends with the script.
+func dockerd(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	cmd := command(ts, "fakedockerd", append([]string{"-socket", strings.TrimPrefix(ts.Getenv("DOCKER_HOST"), "unix://")}, args...)...)
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	var failure bytes.Buffer
+	cmd.Stderr = &failure
+	ts.Check(cmd.Start())
+	w.logged = make(chan struct{}, 1000)
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // it may have ended by itself
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		ts.Fatalf("fakedockerd: %s", failure.String())
+	}
+	go func() {
+		for lines.Scan() {
+			w.mu.Lock()
+			w.log = append(w.log, lines.Text())
+			w.mu.Unlock()
+			w.logged <- struct{}{}
+		}
+	}()
+}
+
+// command prepares a program to run as exec would.
+func command(ts *testscript.TestScript, program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, key := range []string{"PATH", "HOME", "TMPDIR", "GOCOVERDIR", "DOCKER_HOST", "DOCKER_CONFIG"} {
+		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
+	}
+	return cmd
+}
+
+// id NAME 'SYMBOL' sets a variable to the id that a symbol stands for.
+func id(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := worldOf(ts).root.Expand(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], text)
+}
+
+// exits STATUS COMMAND... is exec for a command that must end with exactly
+// this status.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var ended *exec.ExitError
+	switch {
+	case err == nil && want == 0:
+	case errors.As(err, &ended) && ended.ExitCode() == want:
+	default:
+		ts.Fatalf("want exit status %d: %v", want, err)
+	}
+}
+
+var (
+	clock      = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
+	bytesField = regexp.MustCompile(`"SizeBytes":( ?)\d+`)
+)
+
+// json stdout FILE compares what was printed with a file, after ids, the work
+// directory, times and sizes were replaced by what they are.
+func jsonIs(ts *testscript.TestScript, _ bool, args []string) {
+	got := worldOf(ts).root.Symbols(ts.ReadFile(args[0]))
+	got = strings.ReplaceAll(got, ts.MkAbs("."), "$WORK")
+	got = clock.ReplaceAllString(got, `"TIME"`)
+	got = bytesField.ReplaceAllString(got, `"SizeBytes":${1}BYTES`)
+	if want := ts.ReadFile(args[1]); got != want {
+		ts.Fatalf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// interrupt PATH COMMAND... runs a command until the daemon is asked for
+// PATH, sends it what Ctrl-C sends, and checks that it says nothing but a
+// newline and exits with 130.
+func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	w.forget()
+	cmd := command(ts, args[1], args[2:]...)
+	var out, failure bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &failure
+	ts.Check(cmd.Start())
+	for !w.wasAsked(args[0]) {
+		<-w.logged
+	}
+	ts.Check(cmd.Process.Signal(syscall.SIGINT))
+	err := cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 130 || out.String() != "" || failure.String() != "\n" {
+		ts.Fatalf("after SIGINT: %v, stdout %q, stderr %q", err, out.String(), failure.String())
+	}
+}
+
+// forget empties the log of requests.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = nil
+}
+
+func (w *world) wasAsked(path string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, line := range w.log {
+		if strings.HasSuffix(line, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// asked PATH checks that the daemon was asked for PATH; ! asked that it was not.
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	if w := worldOf(ts); w.wasAsked(args[0]) == neg {
+		ts.Fatalf("the daemon was asked:\n%s", strings.Join(w.log, "\n"))
+	}
+}
+
+// terminal FILE COMMAND... runs a command on a terminal and writes what the
+// terminal got to a file.
+func terminal(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := command(ts, args[1], args[2:]...)
+	screen, err := pty.Start(cmd)
+	ts.Check(err)
+	got, err := io.ReadAll(screen)
+	var ended *os.PathError
+	if err != nil && !errors.As(err, &ended) { // EIO: the other end is closed
+		ts.Fatalf("terminal: %v", err)
+	}
+	ts.Check(errors.Join(cmd.Wait(), screen.Close()))
+	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs("."), args[0]), got, 0o600))
+}

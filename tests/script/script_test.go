@@ -1,0 +1,58 @@
+//go:build linux
+
+// Package script runs the plugin as users do: its main function, the real
+// client, a data root on disk, and a daemon that only pretends but owns the
+// root for real. A script is a file in testdata; see commands_test.go for
+// what it can do besides what testscript brings.
+package script
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"gotest.tools/v3/skip"
+
+	"github.com/docker-orphans/docker-orphans/plugin"
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"docker-orphans": func() { os.Exit(plugin.Main()) },
+		"nobody-docker-orphans": func() {
+			const nobody = 65534
+			if err := syscall.Setuid(nobody); err != nil {
+				panic(err)
+			}
+			os.Exit(plugin.Main())
+		},
+		"fakedockerd": testkit.FakeDockerd,
+	})
+}
+
+func TestScripts(t *testing.T) {
+	skip.If(t, os.Geteuid() != 0, "reads data roots as root")
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"dataroot":  dataroot,
+			"dockerd":   dockerd,
+			"id":        id,
+			"exits":     exits,
+			"json":      jsonIs,
+			"interrupt": interrupt,
+			"terminal":  terminal,
+			"asked":     asked,
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("DOCKER_HOST", "unix://"+filepath.Join(env.WorkDir, "docker.sock"))
+			env.Values[worldKey{}] = &world{}
+			return nil
+		},
+	})
+}
