@@ -38,12 +38,18 @@ type Options struct {
 
 // An Error says why nothing can be scanned, and what to do about it.
 type Error struct {
-	Object string // what it is about
+	Object string // what it is about; "" if Err says it
 	Err    error
 	hint   string
 }
 
-func (e *Error) Error() string { return e.Object + ": " + e.Err.Error() }
+func (e *Error) Error() string {
+	if e.Object == "" {
+		return e.Err.Error() // the docker CLI's own words
+	}
+	return e.Object + ": " + e.Err.Error()
+}
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // Hint is what a person can do about it; "" if that is plain.
@@ -82,7 +88,7 @@ func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
 	case o.DataRoot != "":
 		return offline(o)
 	}
-	return nil, nil, &Error{Object: "daemon", Err: err, hint: "to look at the data root of a daemon that is stopped, name it: --data-root DIR"}
+	return nil, nil, &Error{Err: err, hint: "to look at the data root of a daemon that is stopped, name it: --data-root DIR"}
 }
 
 // sameDir reports whether two paths lead to one directory.

@@ -190,8 +190,7 @@ func (bk *buildKit) since(major, minor int) bool {
 // doubt puts in doubt whatever BuildKit alone may need: the layers and mount
 // records that it names, and the chains that its records hold.
 func (bk *buildKit) doubt(where string, err error, hint string) {
-	text := strings.TrimPrefix(err.Error(), where+": ")
 	for _, scope := range []scan.Scope{{BuildID: true}, {Types: []scan.Type{scan.TypeImageLayer}}} {
-		bk.g.Doubt(scan.Doubt{Source: scan.SourceBuildKit, Where: where, Err: text, Hint: hint, Scope: scope})
+		bk.g.Doubt(scan.Doubt{Source: scan.SourceBuildKit, Where: where, Err: said(err, where), Hint: hint, Scope: scope})
 	}
 }

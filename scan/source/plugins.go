@@ -72,10 +72,14 @@ func readPlugin(in *scan.Input, g *scan.Graph, name string) error {
 // doubtPlugin doubts everything: a path can name anything.
 func doubtPlugin(g *scan.Graph, where string, err error) {
 	g.Doubt(scan.Doubt{
-		Source: scan.SourcePlugins, Where: where, Err: strings.TrimPrefix(err.Error(), where+": "),
+		Source: scan.SourcePlugins, Where: where, Err: said(err, where),
 		Hint: "what this plugin uses by path is not known; if `docker plugin ls` does not list it, its removal failed and its directory can go",
 	})
 }
+
+// said is an error's text without the name that it is about, if it begins
+// with that: a doubt has it already.
+func said(err error, where string) string { return strings.TrimPrefix(err.Error(), where+": ") }
 
 // eachPath calls yield for every object that a path in a JSON text leads to,
 // as often as it is named.

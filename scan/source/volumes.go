@@ -235,7 +235,7 @@ func (v *volumes) doubtData(where string, err error, hint string) {
 		return
 	}
 	v.g.Doubt(scan.Doubt{
-		Source: scan.SourceVolumes, Where: scan.Printable(where), Err: err.Error(), Hint: hint,
+		Source: scan.SourceVolumes, Where: scan.Printable(where), Err: said(err, where), Hint: hint,
 		Scope: scan.Scope{Backend: v.vfs.Name, Types: []scan.Type{scan.TypeLayer}},
 	})
 }
@@ -243,7 +243,7 @@ func (v *volumes) doubtData(where string, err error, hint string) {
 // doubtAll puts everything in doubt: a volume may be made of any path.
 func (v *volumes) doubtAll(where string, err error) {
 	v.g.Doubt(scan.Doubt{
-		Source: scan.SourceVolumes, Where: scan.Printable(where), Err: err.Error(),
+		Source: scan.SourceVolumes, Where: scan.Printable(where), Err: said(err, where),
 		Hint: "what this volume is made of is not known: it may be anything below the data root",
 	})
 }

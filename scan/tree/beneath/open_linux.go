@@ -8,7 +8,7 @@ const (
 
 	pathFlags = unix.O_PATH | unix.O_CLOEXEC
 	dirFlags  = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
-	fileFlags = unix.O_RDONLY | unix.O_NOCTTY | unix.O_CLOEXEC
+	fileFlags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
 )
 
 // Path opens whatever stands at the name, a symbolic link itself included, to
