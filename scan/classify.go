@@ -46,9 +46,9 @@ type classifier struct {
 	first   []int32 // refs of node i are order[first[i]:first[i+1]]
 	order   []int32
 
-	verdict []Verdict
-	leads   map[int32]bool // links that lead to a layer
-	lost    []Doubt        // records that were lost, as other records show
+	verdict  []Verdict
+	leads    map[int32]bool // links that lead to a layer
+	doubtful []Doubt        // those that count
 
 	via    []int32           // the reference that brought the verdict, or -1
 	cause  []int32           // the group whose own verdict it is
@@ -119,7 +119,9 @@ func (c *classifier) nodesOf(group int32) []int32 {
 }
 
 // run judges every group: first what is positively in use, then, with that
-// known, everything else.
+// known, everything else. What is not free to go and needs something that is
+// not there, or not known, is a doubt over what it may be; a doubt can only
+// make more of them, so this ends.
 func (c *classifier) run() {
 	for i := range c.verdict {
 		c.verdict[i] = Orphan
@@ -128,30 +130,57 @@ func (c *classifier) run() {
 		c.raise(c.find(c.g.index[m.Node]), m.Verdict, m.What)
 	}
 	c.spread(Used, Held, Kept)
-	c.lost = append(c.dangling(), c.contradictions()...)
-	for i := range c.group {
-		if int32(i) == c.find(int32(i)) {
-			c.judgeGroup(int32(i))
+	conditional := c.dangling()
+	for _, d := range slices.Concat(c.g.Doubts, c.contradictions()) {
+		if d.Of == (Node{}) {
+			c.doubtful = append(c.doubtful, d)
+		} else {
+			conditional = append(conditional, d)
 		}
 	}
-	c.spread(Held, Unknown, Unsure, Young)
+	for {
+		for i := range c.group {
+			if int32(i) == c.find(int32(i)) {
+				c.judgeGroup(int32(i))
+			}
+		}
+		c.spread(Held, Unknown, Unsure, Young)
+		waiting := slices.DeleteFunc(conditional, func(d Doubt) bool {
+			counts := !c.free(d.Of)
+			if counts {
+				c.doubtful = append(c.doubtful, d)
+			}
+			return counts
+		})
+		if len(waiting) == len(conditional) {
+			return
+		}
+		conditional = waiting
+	}
 }
 
-// dangling makes a doubt of each reference from something in use to
-// something that is not there: records were lost, and any layer without a
-// record may be the one that is missed.
+// free reports whether a node may go, as far as is known by now.
+func (c *classifier) free(n Node) bool {
+	v := c.verdict[c.find(c.g.id(n))]
+	return v == Orphan || v == Damaged
+}
+
+// lostScope is what a record that was lost may have named.
+var lostScope = Scope{Types: []Type{TypeLayer, TypeImageLayer}}
+
+// dangling makes a doubt of each reference to something that is not there:
+// records were lost, and any layer may be the one that is missed.
 func (c *classifier) dangling() []Doubt {
 	var doubts []Doubt
 	for _, r := range c.g.refs {
-		to := c.g.nodes[r.to]
-		if c.verdict[c.find(r.from)].strength() < Kept.strength() || c.present(r.to) {
+		if c.present(r.to) {
 			continue
 		}
-		from := c.g.nodes[r.from]
+		from, to := c.g.nodes[r.from], c.g.nodes[r.to]
 		doubts = append(doubts, Doubt{
 			Source: SourceLayerDB, Where: from.Name, Err: fmt.Sprintf("needs %s, which is not there (%s)", to.Name, r.why),
-			Hint:  "it is damaged: remove or pull it again; until then a layer without a record may be what it misses",
-			Scope: Scope{Types: []Type{TypeLayer}},
+			Hint:  "it is damaged: remove or pull it again; until then any layer may be what it misses",
+			Scope: lostScope, Of: from,
 		})
 	}
 	return doubts
@@ -174,18 +203,20 @@ func (c *classifier) contradictions() []Doubt {
 				Source: SourceLayerDB, Where: c.g.nodes[r.from].Name,
 				Err:   fmt.Sprintf("names the same layer as %s", c.g.nodes[first].Name),
 				Hint:  "one of the two records is damaged; the layer that it should name may be any without a record",
-				Scope: Scope{Types: []Type{TypeLayer}},
+				Scope: Scope{Types: []Type{TypeLayer, TypeImageLayer, TypeRWLayer, TypeDownload}},
 			})
 		}
 	}
 	return doubts
 }
 
-// present reports whether a node that must be on disk is.
+// present reports whether a node that must be on disk is, in a form that says
+// what it needs in turn.
 func (c *classifier) present(n int32) bool {
 	kind := c.g.nodes[n].Kind
-	if _, ok := c.g.objectOf[n]; ok {
-		return kind != KindLink // a link that is an object leads nowhere
+	if i, ok := c.g.objectOf[n]; ok {
+		o := &c.g.Objects[i]
+		return kind != KindLink && o.Unrecognised == "" && o.Missing == "" // a link that is an object leads nowhere
 	}
 	if kind == KindLink {
 		return c.leads[n]
@@ -196,7 +227,7 @@ func (c *classifier) present(n int32) bool {
 // raise gives a group a verdict of its own unless it has a stronger one.
 func (c *classifier) raise(group int32, v Verdict, reason string) {
 	if v.strength() > c.verdict[group].strength() {
-		c.verdict[group] = v
+		c.verdict[group], c.via[group], c.cause[group] = v, -1, group
 		c.reason[group] = reason
 	}
 }
@@ -219,7 +250,7 @@ func (c *classifier) judgeGroup(group int32) {
 			c.raise(group, Damaged, o.Missing)
 		}
 	}
-	if c.verdict[group].strength() > Unsure.strength() {
+	if c.verdict[group].strength() >= Unsure.strength() {
 		return
 	}
 	if doubts := c.doubtsOf(objects, contract); len(doubts) > 0 {
@@ -241,7 +272,7 @@ func (c *classifier) judgeGroup(group int32) {
 // records that contradict each other.
 func (c *classifier) doubtsOf(objects []*Object, contract *Contract) []Doubt {
 	var doubts []Doubt
-	for _, d := range slices.Concat(c.g.Doubts, c.lost) {
+	for _, d := range c.doubtful {
 		if slices.ContainsFunc(objects, func(o *Object) bool { return d.Scope.covers(o, contract.Type) }) {
 			doubts = append(doubts, d)
 		}
@@ -252,12 +283,6 @@ func (c *classifier) doubtsOf(objects []*Object, contract *Contract) []Doubt {
 		if !slices.ContainsFunc(c.g.Reports, complete) && !slices.ContainsFunc(doubts, told) {
 			doubts = append(doubts, Doubt{Source: need, Where: string(need), Err: "was not read to the end"})
 		}
-	}
-	if len(objects) > 1 && isRecord(objects[1].Kind) {
-		doubts = append(doubts, Doubt{
-			Source: SourceLayerDB, Where: objects[0].Name,
-			Err: fmt.Sprintf("%s names the same layer", objects[1].Name),
-		})
 	}
 	return doubts
 }

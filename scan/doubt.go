@@ -45,6 +45,9 @@ type Doubt struct {
 	Err    string   `json:"err"`            // what went wrong
 	Hint   string   `json:"hint,omitempty"` // what a person can do about it
 	Scope  Scope    `json:"scope,omitzero"`
+	// Of is the node whose needs are not known, if the doubt is about that:
+	// it counts only as long as the node itself is not free to go.
+	Of Node `json:"of,omitzero"`
 }
 
 func (d Doubt) String() string {

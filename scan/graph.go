@@ -141,24 +141,25 @@ type Why uint8
 
 // The references. Each comment names the file or call that it comes from.
 const (
-	ByCacheID  Why = iota + 1 // a layerdb entry's cache-id
-	ByParent                  // a layerdb entry's, or a mount record's, parent
-	ByMountID                 // a mount record's mount-id
-	ByInitID                  // a mount record's init-id
-	ByInitName                // <id> and <id>-init are one container's
-	ByLower                   // a layer's lower file
-	ByLink                    // a short link's target
-	ByDiffIDs                 // rootfs.diff_ids of an image's config
-	ByImage                   // Image of a container's config
-	ByRWLayer                 // layerdb/mounts/<container id>
-	ByGraph                   // GraphDriver.Data of the API's inspect
-	BySnapshot                // a BuildKit database
-	ByVolume                  // a volume's data directory, a symlink or config.json
-	ByPath                    // a path in a container's config
+	ByCacheID   Why = iota + 1 // a layerdb entry's cache-id
+	ByParent                   // a layerdb entry's, or a mount record's, parent
+	ByMountID                  // a mount record's mount-id
+	ByInitID                   // a mount record's init-id
+	ByInitName                 // <id> and <id>-init are one container's
+	ByLower                    // a layer's lower file
+	ByLink                     // a short link's target
+	ByShortName                // a layer that is gone has left this short link
+	ByDiffIDs                  // rootfs.diff_ids of an image's config
+	ByImage                    // Image of a container's config
+	ByRWLayer                  // layerdb/mounts/<container id>
+	ByGraph                    // GraphDriver.Data of the API's inspect
+	BySnapshot                 // a BuildKit database
+	ByVolume                   // a volume's data directory, a symlink or config.json
+	ByPath                     // a path in a container's config
 )
 
 var whyNames = [...]string{
-	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "diff_ids", "image", "layerdb/mounts",
+	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "short link", "diff_ids", "image", "layerdb/mounts",
 	"GraphDriver", "buildkit", "volume", "path",
 }
 

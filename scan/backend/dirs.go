@@ -78,11 +78,13 @@ func (d *dirs) add(in *scan.Input, g *scan.Graph, e scan.Entry) error {
 	if !info.Mode.IsDir() || d.inspect == nil {
 		return nil
 	}
-	if err := d.inspect(in, g, o.Node); err != nil && !gone(in, name) {
+	// A directory of some other name may still lie on layers; if not, that is
+	// no reason to doubt any.
+	if err := d.inspect(in, g, o.Node); err != nil && o.Unrecognised == "" && !gone(in, name) {
 		g.Doubt(scan.Doubt{
 			Source: scan.SourceID("backend " + d.backend), Where: name, Err: err.Error(),
 			Hint:  "what this layer lies on is not known; it may be any layer",
-			Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}},
+			Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}}, Of: o.Node,
 		})
 	}
 	return nil

@@ -91,14 +91,18 @@ func (l *links) lower(in *scan.Input, g *scan.Graph, layer scan.Node) error {
 }
 
 // base checks that a layer without a lower file is one that lies on nothing:
-// the driver makes work/ only for the others.
+// the driver makes work/ only for the others, and diff/ for all.
 func (l *links) base(in *scan.Input, layer scan.Node) error {
 	_, err := in.Tree.Stat(layer.Name + "/work")
-	switch {
-	case err == nil:
+	if err == nil {
 		return errors.New("lower: missing, though work/ says that it lies on other layers")
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = in.Tree.Stat(layer.Name + "/diff")
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("lower: missing, and so is diff/: what it lay on is not known")
 	}
 	return err
 }
@@ -140,8 +144,12 @@ func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry) error {
 	} else if o.Unrecognised == "" {
 		return nil // removed since it was listed
 	}
-	o.Was = scan.Short(id)
 	g.Add(o)
+	if o.Unrecognised == "" {
+		// Should the layer come back, from a backup or a disk that was not
+		// mounted, it needs its link: whatever needs the layer needs both.
+		g.Refer(l.layer(id), node, scan.ByShortName)
+	}
 	return nil
 }
 

@@ -78,6 +78,10 @@ func (c *containers) add(e scan.Entry) bool {
 		o.Name = "containers/" + scan.Printable(e.Name)
 		o.Paths[0] = o.Name
 		c.g.Add(o)
+		for _, b := range c.in.Backends {
+			// It stands where a container stood: what that had is not free.
+			c.g.Refer(o.Node, scan.MountNode(b.Name, e.Name), scan.ByRWLayer)
+		}
 		return false
 	}
 	c.g.Add(o)

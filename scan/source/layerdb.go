@@ -263,7 +263,7 @@ func (db *layerDB) partial(name string, err error) {
 		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
 		Unrecognised: err.Error(),
 	})
-	db.doubt(name, err, scan.TypeLayer)
+	db.doubt(name, err, scan.TypeLayer, scan.TypeImageLayer)
 }
 
 // mount reads one mount record.

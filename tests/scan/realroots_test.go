@@ -49,7 +49,7 @@ func TestRealRoots(t *testing.T) {
 	for _, name := range []string{"overlay2", "vfs"} {
 		t.Run(name, func(t *testing.T) {
 			c, want := unpack(t, name)
-			g, findings := judge(t, c)
+			g, findings := testkit.Judge(t, c)
 			got := map[string]scan.Finding{}
 			for _, f := range findings {
 				for _, o := range f.Parts {

@@ -3,7 +3,7 @@
 package scan_test
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,54 +13,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
-	"github.com/docker-orphans/docker-orphans/scan/bolt"
 	"github.com/docker-orphans/docker-orphans/scan/source"
-	"github.com/docker-orphans/docker-orphans/scan/tree"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 	"github.com/rogpeppe/go-internal/txtar"
-	"go.etcd.io/bbolt"
 	"gotest.tools/v3/assert"
 )
 
 var update = flag.Bool("rewrite", false, "rewrite the wanted findings of the root files")
-
-// input opens a data root for scanning, with no processes around.
-func input(t *testing.T, c *testkit.Case) *scan.Input {
-	t.Helper()
-	disk, err := tree.Open(c.Dir)
-	assert.NilError(t, err)
-	t.Cleanup(func() { disk.Close() })
-	in := &scan.Input{
-		Tree: disk, DataRoot: disk.Path(), Proc: quietProc(t), Now: time.Now, Host: c.Host,
-		Backends: []*scan.Backend{backend.Named(c.Driver)},
-		Bolt:     func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
-	}
-	in.Host.DataRoot, in.Host.Now = in.DataRoot, time.Now()
-	if c.Daemon != nil {
-		in.Daemon = c.Daemon
-	}
-	return in
-}
-
-// quietProc is the process table of a machine on which nothing runs.
-func quietProc(t *testing.T) string {
-	dir := t.TempDir()
-	assert.NilError(t, testkit.QuietProc(dir))
-	return dir
-}
-
-func judge(t *testing.T, c *testkit.Case) (*scan.Graph, []scan.Finding) {
-	t.Helper()
-	in := input(t, c)
-	g := scan.Scan(t.Context(), in, source.All)
-	findings, err := scan.Judge(t.Context(), in, g, c.Policy)
-	assert.NilError(t, err)
-	return g, findings
-}
 
 var times = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
 
@@ -95,14 +57,14 @@ func TestRoots(t *testing.T) {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar")+"/"+driver, func(t *testing.T) {
 				c, err := testkit.Run(t.TempDir(), driver, string(script.Data))
 				assert.NilError(t, err)
-				g, findings := judge(t, c)
+				g, findings := testkit.Judge(t, c)
 				got := describe(c, findings)
 				if *update {
 					want.Data = []byte(got)
 				}
 				assert.Equal(t, got, string(want.Data))
 				roundTrip(t, g, c.Policy, findings)
-				_, again := judge(t, c)
+				_, again := testkit.Judge(t, c)
 				assert.Equal(t, describe(c, again), got, "two scans disagree")
 			})
 		}
@@ -122,7 +84,7 @@ func roundTrip(t *testing.T, g *scan.Graph, p scan.Policy, findings []scan.Findi
 	assert.NilError(t, json.Unmarshal(data, &read))
 	again, err := json.Marshal(&read)
 	assert.NilError(t, err)
-	assert.Equal(t, string(again), string(data))
+	assert.Assert(t, bytes.Equal(again, data), "the graph that was read differs from the one that was written")
 
 	data, err = json.Marshal(findings)
 	assert.NilError(t, err)
@@ -130,7 +92,7 @@ func roundTrip(t *testing.T, g *scan.Graph, p scan.Policy, findings []scan.Findi
 	assert.NilError(t, json.Unmarshal(data, &readFindings))
 	fromCopy, err := json.Marshal(scan.Classify(&read, p))
 	assert.NilError(t, err)
-	assert.Equal(t, string(fromCopy), string(data), "the graph that was read is judged otherwise")
+	assert.Assert(t, bytes.Equal(fromCopy, data), "the graph that was read is judged otherwise")
 	assert.Equal(t, len(readFindings), len(findings))
 	for i := range findings {
 		assert.Assert(t, reflect.DeepEqual(readFindings[i].ID, findings[i].ID))

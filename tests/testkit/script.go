@@ -17,6 +17,8 @@ type Case struct {
 	*Root
 	Host   scan.Host // the parts that the statements set
 	Policy scan.Policy
+
+	proc string // the process table, made when first needed
 }
 
 // Run carries out the statements of a root file in a new data root of a

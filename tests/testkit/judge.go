@@ -1,0 +1,48 @@
+package testkit
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/bolt"
+	"github.com/docker-orphans/docker-orphans/scan/source"
+	"github.com/docker-orphans/docker-orphans/scan/tree"
+	"go.etcd.io/bbolt"
+	"gotest.tools/v3/assert"
+)
+
+// Input opens a case's data root for scanning, on a machine on which nothing
+// else runs.
+func Input(t testing.TB, c *Case) *scan.Input {
+	t.Helper()
+	disk, err := tree.Open(c.Dir)
+	assert.NilError(t, err)
+	t.Cleanup(func() { _ = disk.Close() })
+	if c.proc == "" {
+		c.proc = t.TempDir()
+		assert.NilError(t, QuietProc(c.proc))
+	}
+	in := &scan.Input{
+		Tree: disk, DataRoot: disk.Path(), Proc: c.proc, Now: time.Now, Host: c.Host,
+		Backends: []*scan.Backend{backend.Named(c.Driver)},
+		Bolt:     func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
+	}
+	in.Host.DataRoot, in.Host.Now = in.DataRoot, time.Now()
+	if c.Daemon != nil {
+		in.Daemon = c.Daemon
+	}
+	return in
+}
+
+// Judge scans and judges a case's data root.
+func Judge(t testing.TB, c *Case) (*scan.Graph, []scan.Finding) {
+	t.Helper()
+	in := Input(t, c)
+	g := scan.Scan(t.Context(), in, source.All)
+	findings, err := scan.Judge(t.Context(), in, g, c.Policy)
+	assert.NilError(t, err)
+	return g, findings
+}
