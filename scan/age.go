@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -70,9 +71,9 @@ func (p Policy) unchanged(h *Host, o *Object) age {
 		return age{verdict: Young, text: "its newest change is not known: " + o.Usage.Problem}
 	}
 	if rest := p.Now.Sub(newest) - h.Suspended; rest < p.Grace {
-		return age{verdict: Young, text: fmt.Sprintf("changed %s, less than %s ago", clock(newest), p.Grace)}
+		return age{verdict: Young, text: fmt.Sprintf("changed %s, less than %s ago", clock(newest), span(p.Grace))}
 	}
-	return age{verdict: Orphan, text: fmt.Sprintf("unchanged since %s, longer than %s", clock(newest), p.Grace)}
+	return age{verdict: Orphan, text: fmt.Sprintf("unchanged since %s, longer than %s", clock(newest), span(p.Grace))}
 }
 
 // daemonStart is the earlier of the daemon's two start times: by the
@@ -86,6 +87,18 @@ func (h *Host) daemonStart() (time.Time, bool) {
 		return h.TmpMade, true
 	}
 	return h.Owner.Started, true
+}
+
+// span writes a duration without its trailing zeros: "24h", not "24h0m0s".
+func span(d time.Duration) string {
+	text := d.String()
+	if d%time.Minute == 0 && d != 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d%time.Hour == 0 && d != 0 {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

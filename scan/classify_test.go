@@ -318,3 +318,12 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		}
 	})
 }
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		24 * time.Hour: "24h", time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Second: "10s",
+		time.Minute: "1m", time.Hour + 10*time.Second: "1h0m10s", 0: "0s", 20 * time.Minute: "20m", 100 * time.Second: "1m40s",
+	} {
+		assert.Equal(t, span(d), want)
+	}
+}

@@ -144,6 +144,9 @@ func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry) error {
 	} else if o.Unrecognised == "" {
 		return nil // removed since it was listed
 	}
+	if o.Unrecognised == "" {
+		o.Was = "link to " + scan.Short(id)
+	}
 	g.Add(o)
 	if o.Unrecognised == "" {
 		// Should the layer come back, from a backup or a disk that was not

@@ -73,7 +73,7 @@ func databases(root string) []string {
 // closes it. Every error is an [*Error].
 func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
 	if runtime.GOOS != "linux" {
-		return nil, nil, refuse("docker orphans", "reads the daemon's data root, which is on a Linux host", "run it on that host")
+		return nil, nil, refuse("docker orphans", "reads the data root on the daemon's own Linux host", "run it there")
 	}
 	if os.Geteuid() != 0 {
 		return nil, nil, refuse("docker orphans", "must run as root to read the daemon's data root and every process", notRootHint())

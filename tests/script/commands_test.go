@@ -143,11 +143,17 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	var out, failure bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &failure
 	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	for !w.wasAsked(args[0]) {
-		<-w.logged
+		select {
+		case <-w.logged:
+		case err := <-ended:
+			ts.Fatalf("ended before it asked for %s: %v: %s", args[0], err, failure.String())
+		}
 	}
 	ts.Check(cmd.Process.Signal(syscall.SIGINT))
-	err := cmd.Wait()
+	err := <-ended
 	if cmd.ProcessState.ExitCode() != 130 || out.String() != "" || failure.String() != "\n" {
 		ts.Fatalf("after SIGINT: %v, stdout %q, stderr %q", err, out.String(), failure.String())
 	}
