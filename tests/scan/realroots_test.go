@@ -46,7 +46,7 @@ func unpack(t *testing.T, name string) (*testkit.Case, truth) {
 // Every layer, registered layer and mount record of the real roots gets the
 // verdict that is true of it.
 func TestRealRoots(t *testing.T) {
-	for _, name := range []string{"overlay2", "vfs"} {
+	for _, name := range []string{"overlay2", "vfs", "fuse-overlayfs"} {
 		t.Run(name, func(t *testing.T) {
 			c, want := unpack(t, name)
 			g, findings := testkit.Judge(t, c)

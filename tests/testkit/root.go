@@ -20,8 +20,8 @@
 //	now OFFSET                        the moment of judging
 //	writing                           a process has a write-set open
 //
-// In paths and contents ROOT/ is the data root and image/DRIVER/ the driver's
-// image store; {layer NAME}, {init NAME}, {chain IMAGE N}, {image
+// In paths and contents ROOT/ is the data root, LAYERS/ the driver's directory
+// of layers and image/DRIVER/ its image store; {layer NAME}, {init NAME}, {chain IMAGE N}, {image
 // NAME}, {container NAME}, {mount NAME}, {link NAME}, {build NAME} and {id
 // NAME} stand for ids that follow from the name. The expectations name things
 // the same way.
@@ -73,8 +73,8 @@ func NewRoot(dir, driver string) (*Root, error) {
 			return nil, err
 		}
 	}
-	if driver == "overlay2" {
-		if err := os.MkdirAll(r.path("overlay2/l"), 0o711); err != nil {
+	if driver != "vfs" {
+		if err := os.MkdirAll(r.path(driver+"/l"), 0o711); err != nil {
 			return nil, err
 		}
 	}

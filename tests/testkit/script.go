@@ -43,7 +43,8 @@ func Run(dir, driver, script string) (*Case, error) {
 }
 
 func (c *Case) statement(line string) error {
-	line = strings.NewReplacer("image/DRIVER/", "image/"+c.Driver+"/", "ROOT/", c.Dir+"/").Replace(line)
+	line = strings.NewReplacer("image/DRIVER/", "image/"+c.Driver+"/",
+		"LAYERS/", c.layerDir("")+"/", "ROOT/", c.Dir+"/").Replace(line)
 	word, rest, _ := strings.Cut(line, " ")
 	rest, err := c.Expand(strings.TrimSpace(rest))
 	if err != nil {
