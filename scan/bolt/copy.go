@@ -57,7 +57,7 @@ func copyOf(ctx context.Context, tree scan.Tree, name string) (*bbolt.DB, error)
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close() // read only
+	defer func() { _ = src.Close() }() // it was only read
 	f, err := scratchFile()
 	if err != nil {
 		return nil, err
@@ -67,16 +67,16 @@ func copyOf(ctx context.Context, tree scan.Tree, name string) (*bbolt.DB, error)
 		err = verify(ctx, f, m)
 	}
 	if err != nil {
-		f.Close() // the error that matters is err
+		_ = f.Close() // the error that matters is err
 		return nil, err
 	}
 	db, err := open(f, m)
 	if err != nil {
-		f.Close() // bbolt closed it, unless it panicked
+		_ = f.Close() // bbolt closed it, unless it panicked
 		return nil, err
 	}
 	if err := check(db); err != nil {
-		db.Close() // the error that matters is err
+		_ = db.Close() // the error that matters is err
 		return nil, err
 	}
 	return db, nil

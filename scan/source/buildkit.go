@@ -126,7 +126,7 @@ func (bk *buildKit) read(ctx context.Context, name string) error {
 			}
 			return bk.readRecords(tx)
 		})
-		db.Close() // of a copy that was only read
+		_ = db.Close() // of a copy that was only read
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -167,7 +167,7 @@ func (bk *buildKit) compare(databases []string) {
 				bk.doubt(name, fmt.Errorf("%s has another file of this name open", owner.Name), hint)
 			}
 		}
-		if len(files) == 0 && bk.since(20, 10) && !bk.in.Info.ContainerdStore {
+		if len(files) == 0 && bk.since(18, 9) && !bk.in.Info.ContainerdStore {
 			bk.doubt(name, fmt.Errorf("%s does not have it open", owner.Name), hint)
 		}
 	}

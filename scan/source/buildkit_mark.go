@@ -30,6 +30,7 @@ func (bk *buildKit) mark() string {
 		case s.chain == "":
 		case s.committed != "" || bk.current(key):
 			bk.needChain(key, s.chain, buildSnapshots)
+			bk.unregistered(key, s)
 		default:
 			// The daemon writes such a bucket when a lease takes a chain and
 			// never removes it: were they live, no chain that was ever built
@@ -51,6 +52,20 @@ func (bk *buildKit) mark() string {
 		note += fmt.Sprintf("; %d stale leases of chains", stale)
 	}
 	return note
+}
+
+// unregistered doubts a record whose layer is there while the chain that was
+// made of it is in no registry: it may name another.
+func (bk *buildKit) unregistered(key string, s buildSnapshot) {
+	has := func(node func(b *scan.Backend) scan.Node) bool {
+		return slices.ContainsFunc(bk.in.Backends, func(b *scan.Backend) bool { return isThere(bk.in, bk.g, node(b)) })
+	}
+	if !has(func(b *scan.Backend) scan.Node { return b.Layer(s.committed) }) ||
+		has(func(b *scan.Backend) scan.Node { return scan.ChainNode(b.Name, s.chain) }) {
+		return
+	}
+	const hint = "`docker builder prune --all` drops the record"
+	bk.doubt(buildSnapshots, fmt.Errorf("snapshot %q: chain %q is not registered", key, s.chain), hint)
 }
 
 // current reports whether a record or a lease of this name exists.

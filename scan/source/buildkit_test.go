@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,100 +14,12 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
-	"github.com/docker-orphans/docker-orphans/scan/tree"
 	"go.etcd.io/bbolt"
 	"gotest.tools/v3/assert"
 )
 
-// A brokenTree is a tree of which one name cannot be read.
-type brokenTree struct {
-	scan.Tree
-	name string
-	err  error
-}
-
-func (b brokenTree) fail(name string) error {
-	if name == b.name {
-		return b.err
-	}
-	return nil
-}
-
-func (b brokenTree) ReadDir(name string) ([]scan.Entry, error) {
-	if err := b.fail(name); err != nil {
-		return nil, err
-	}
-	return b.Tree.ReadDir(name)
-}
-
-func (b brokenTree) ReadFile(name string, limit int64) ([]byte, error) {
-	if err := b.fail(name); err != nil {
-		return nil, err
-	}
-	return b.Tree.ReadFile(name, limit)
-}
-
-func (b brokenTree) ReadLink(name string) (string, error) {
-	if err := b.fail(name); err != nil {
-		return "", err
-	}
-	return b.Tree.ReadLink(name)
-}
-
-func (b brokenTree) Stat(name string) (scan.Info, error) {
-	if err := b.fail(name); err != nil {
-		return scan.Info{}, err
-	}
-	return b.Tree.Stat(name)
-}
-
-// inputOf is a scan of a data root whose layers were enumerated.
-func inputOf(t testing.TB, root string, backends ...*scan.Backend) (*scan.Input, *scan.Graph) {
-	t.Helper()
-	disk, err := tree.Open(root)
-	assert.NilError(t, err)
-	t.Cleanup(func() { disk.Close() })
-	in := &scan.Input{Tree: disk, DataRoot: root, Proc: "/proc", Backends: backends}
-	in.Bolt = func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, in.Tree, name) }
-	g := scan.NewGraph()
-	for _, b := range backends {
-		assert.NilError(t, os.MkdirAll(filepath.Join(root, b.Dir), 0o700))
-		assert.NilError(t, b.Enumerate(t.Context(), in, g))
-	}
-	return in, g
-}
-
-func makeDirs(t testing.TB, root string, dirs ...string) {
-	t.Helper()
-	for _, dir := range dirs {
-		assert.NilError(t, os.MkdirAll(filepath.Join(root, dir), 0o700))
-	}
-}
-
-func writeFile(t testing.TB, root, name, data string) {
-	t.Helper()
-	makeDirs(t, root, filepath.Dir(name))
-	assert.NilError(t, os.WriteFile(filepath.Join(root, name), []byte(data), 0o600))
-}
-
-// collected lists what a source of references says is live, one line each:
-// the marked node, → what it refers to.
-func collected(g *scan.Graph) []string {
-	var lines []string
-	for _, m := range g.Marks {
-		lines = append(lines, m.Node.String())
-	}
-	for r := range g.Refs {
-		if r.Why == scan.BySnapshot || r.Why == scan.ByVolume || r.Why == scan.ByPath {
-			lines = append(lines, r.From.String()+" → "+r.To.String()+" ("+r.Why.String()+")")
-		}
-	}
-	slices.Sort(lines)
-	return slices.Compact(lines)
-}
-
-// needed lists what a source refers to, by the last element of its name.
-func needed(g *scan.Graph, kind scan.Kind) []string {
+// buildNeeds lists what a source refers to, by the last element of its name.
+func buildNeeds(g *scan.Graph, kind scan.Kind) []string {
 	var names []string
 	for r := range g.Refs {
 		if r.To.Kind == kind && r.Why == scan.BySnapshot {
@@ -119,9 +30,9 @@ func needed(g *scan.Graph, kind scan.Kind) []string {
 	return slices.Compact(names)
 }
 
-// doubted makes sure that all that BuildKit may own is in doubt, and nothing
+// buildDoubts makes sure that all that BuildKit may own is in doubt, and nothing
 // else, and returns what the doubts say.
-func doubted(t testing.TB, g *scan.Graph) string {
+func buildDoubts(t testing.TB, g *scan.Graph) string {
 	t.Helper()
 	var said []string
 	build, chains := false, false
@@ -146,7 +57,7 @@ func doubted(t testing.TB, g *scan.Graph) string {
 func realRoot(t testing.TB, set, layers, chains string) string {
 	t.Helper()
 	root := t.TempDir()
-	makeDirs(t, root, "buildkit", "overlay2", "image/overlay2/layerdb/sha256")
+	putDirs(t, root, "buildkit", "overlay2", "image/overlay2/layerdb/sha256")
 	for _, name := range []string{"snapshots", "metadata_v2", "containerdmeta"} {
 		f, err := os.Open(filepath.Join("testdata/buildkit", set, name+".db.gz"))
 		assert.NilError(t, err)
@@ -155,14 +66,14 @@ func realRoot(t testing.TB, set, layers, chains string) string {
 		assert.NilError(t, err)
 		data, err := io.ReadAll(z)
 		assert.NilError(t, err)
-		writeFile(t, root, "buildkit/"+name+".db", string(data))
+		putFile(t, root, "buildkit/"+name+".db", string(data))
 	}
 	for _, id := range strings.Fields(layers) {
-		makeDirs(t, root, "overlay2/"+id+"/diff")
-		writeFile(t, root, "overlay2/"+id+"/link", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+		putDirs(t, root, "overlay2/"+id+"/diff")
+		putFile(t, root, "overlay2/"+id+"/link", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	}
 	for _, id := range strings.Fields(chains) {
-		makeDirs(t, root, "image/overlay2/layerdb/sha256/"+id)
+		putDirs(t, root, "image/overlay2/layerdb/sha256/"+id)
 	}
 	return root
 }
@@ -177,14 +88,14 @@ const (
 		7ad0fecff9949176b6c375d18c7d07d2ab7a2b5a03b4774cf7c88803542b50bf
 		7cb8e7c101bd4ab2624d4e50e3707b4ab72e2adfd6e567a489f6ed3426904e01
 		e4ab9fbc1c22bdb1b6222944d6d4c385f7936b454cb3bf972fed424b0668c0aa`
-	strayLayer = "zzzzzzzzzzzzzzzzzzzzzzzzz"
+	strayBuild = "zzzzzzzzzzzzzzzzzzzzzzzzz"
 	strayChain = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 )
 
-func words(text string) []string { return strings.Fields(text) }
+func wordsOf(text string) []string { return strings.Fields(text) }
 
-func sorted(text string) string {
-	list := words(text)
+func sortedWords(text string) string {
+	list := wordsOf(text)
 	slices.Sort(list)
 	return strings.Join(list, " ")
 }
@@ -211,27 +122,27 @@ func TestBuildKitOfARealDaemon(t *testing.T) {
 		// Both copies of a layer that was built twice, of which the registry
 		// knows one; the chains of the first images were pruned before.
 		{"dup", dupLayers, dupChains, builtLayers + builtChains, "12 records, 9 leases, 15 snapshots; 5 stale leases of chains"},
-		// The base's layers are needed as chains; the copy that was pruned
+		// The base's layers are buildNeeds as chains; the copy that was pruned
 		// is in no database, though the image lies on it.
 		{
 			"running", "eqgquky1y8dvjslv7e90y4b7e j07fs5knu6r2k5gztzr5q1uw8 j8ijee5qnpjrm2ts6cru4thqs wpqrappuy7p7nyqfvvxr082qg",
-			strings.Join(words(dupChains)[:3], " "), imageLayers, "9 records, 7 leases, 11 snapshots; 5 stale leases of chains",
+			strings.Join(wordsOf(dupChains)[:3], " "), imageLayers, "9 records, 7 leases, 11 snapshots; 5 stale leases of chains",
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.set, func(t *testing.T) {
 			all := test.layers + " " + test.chains + " " + test.others
-			layers := slices.DeleteFunc(words(all), func(id string) bool { return len(id) != 25 })
-			chains := slices.DeleteFunc(words(all), func(id string) bool { return len(id) != 64 })
+			layers := slices.DeleteFunc(wordsOf(all), func(id string) bool { return len(id) != 25 })
+			chains := slices.DeleteFunc(wordsOf(all), func(id string) bool { return len(id) != 64 })
 			root := realRoot(t, test.set, strings.Join(layers, " "), strings.Join(chains, " "))
 			in, g := inputOf(t, root, backend.Overlay2, backend.VFS)
 			g.Doubts = nil // of the layers, which are empty
 			note, err := BuildKit.Collect(t.Context(), in, g)
 			assert.NilError(t, err)
-			assert.Equal(t, doubted(t, g), "")
+			assert.Equal(t, buildDoubts(t, g), "")
 			assert.Equal(t, note, test.note)
-			assert.Equal(t, strings.Join(needed(g, scan.KindLayer), " "), sorted(test.layers))
-			assert.Equal(t, strings.Join(needed(g, scan.KindChain), " "), sorted(test.chains))
+			assert.Equal(t, strings.Join(buildNeeds(g, scan.KindLayer), " "), sortedWords(test.layers))
+			assert.Equal(t, strings.Join(buildNeeds(g, scan.KindChain), " "), sortedWords(test.chains))
 			for r := range g.Refs {
 				if r.Why == scan.BySnapshot {
 					assert.Assert(t, slices.ContainsFunc(g.Marks, func(m scan.Mark) bool { return m.Node == r.From && m.Verdict == scan.Used }), "%v", r)
@@ -258,7 +169,7 @@ func TestBuildKitInDoubt(t *testing.T) {
 			for page := 2; page < len(data)/4096; page++ {
 				data[page*4096+8] ^= 0x80 // the type
 			}
-			writeFile(t, in.DataRoot, name, string(data))
+			putFile(t, in.DataRoot, name, string(data))
 		}
 	}
 	broken := func(name string) func(t *testing.T, in *scan.Input) {
@@ -280,7 +191,7 @@ func TestBuildKitInDoubt(t *testing.T) {
 		}, "buildkit: is a symbolic link", false},
 		{"directory is a file", func(t *testing.T, in *scan.Input) {
 			remove("buildkit")(t, in)
-			writeFile(t, in.DataRoot, "buildkit", "")
+			putFile(t, in.DataRoot, "buildkit", "")
 		}, "buildkit: is not a directory", false},
 		{"no snapshots", remove("buildkit/snapshots.db"), "buildkit/snapshots.db: is missing", true},
 		{"no leases", remove("buildkit/containerdmeta.db"), "buildkit/containerdmeta.db: is missing", true},
@@ -307,33 +218,31 @@ func TestBuildKitInDoubt(t *testing.T) {
 			name := filepath.Join(in.DataRoot, "buildkit/metadata")
 			assert.NilError(t, os.Rename(name+"_v2.db", name+".db"))
 			remove("buildkit/containerdmeta.db")(t, in)
-			in.Daemon, in.Info.Version = someDaemon{}, "20.10.24+dfsg1"
+			in.Daemon, in.Info.Version = silentDaemon{}, "20.10.24+dfsg1"
 		}, "buildkit/containerdmeta.db: is missing\nbuildkit/metadata_v2.db: is missing", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			in, g := inputOf(t, realRoot(t, "built", builtLayers+" "+strayLayer, builtChains+" "+strayChain), backend.Overlay2)
+			in, g := inputOf(t, realRoot(t, "built", builtLayers+" "+strayBuild, builtChains+" "+strayChain), backend.Overlay2)
 			g.Doubts = nil
 			test.damage(t, in)
 			_, err := BuildKit.Collect(t.Context(), in, g)
 			assert.NilError(t, err)
-			said := doubted(t, g)
+			said := buildDoubts(t, g)
 			assert.Equal(t, said != "", test.doubt != "", said)
 			assert.Assert(t, strings.HasPrefix(said, test.doubt), said)
 			if test.rest {
 				// Each of the three names all of these.
 				for _, id := range []string{"amx5shigq4755bvv68wsxnygk", "oyi4rlg3wvldeiebcq61nw6po"} {
-					assert.Assert(t, slices.Contains(needed(g, scan.KindLayer), id))
+					assert.Assert(t, slices.Contains(buildNeeds(g, scan.KindLayer), id))
 				}
-				assert.Assert(t, slices.Contains(needed(g, scan.KindChain), words(builtChains)[0]))
+				assert.Assert(t, slices.Contains(buildNeeds(g, scan.KindChain), wordsOf(builtChains)[0]))
 			}
-			assert.Assert(t, !slices.Contains(needed(g, scan.KindLayer), strayLayer))
-			assert.Assert(t, !slices.Contains(needed(g, scan.KindChain), strayChain))
+			assert.Assert(t, !slices.Contains(buildNeeds(g, scan.KindLayer), strayBuild))
+			assert.Assert(t, !slices.Contains(buildNeeds(g, scan.KindChain), strayChain))
 		})
 	}
 }
-
-type someDaemon struct{ scan.Daemon }
 
 func TestBuildKitMissing(t *testing.T) {
 	tests := []struct {
@@ -343,9 +252,9 @@ func TestBuildKitMissing(t *testing.T) {
 		doubt   bool
 	}{
 		{"offline, nothing built", "", strings.Repeat("a", 64), false},
-		{"offline, layers of BuildKit", "", strayLayer, true},
+		{"offline, layers of BuildKit", "", strayBuild, true},
 		{"before BuildKit", "17.05.0-ce", strings.Repeat("a", 64), false},
-		{"before BuildKit, layers of BuildKit", "17.05.0-ce", strayLayer, true},
+		{"before BuildKit, layers of BuildKit", "17.05.0-ce", strayBuild, true},
 		{"an experiment that was not on", "18.06.3-ce", strings.Repeat("a", 64), false},
 		{"with BuildKit", "18.09.9", strings.Repeat("a", 64), true},
 		{"today", "28.5.2", strings.Repeat("a", 64), true},
@@ -354,23 +263,23 @@ func TestBuildKitMissing(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
-			makeDirs(t, root, "vfs/dir/"+test.layer)
+			putDirs(t, root, "vfs/dir/"+test.layer)
 			in, g := inputOf(t, root, backend.VFS)
 			if test.version != "" {
-				in.Daemon, in.Info.Version = someDaemon{}, test.version
+				in.Daemon, in.Info.Version = silentDaemon{}, test.version
 			}
 			note, err := BuildKit.Collect(t.Context(), in, g)
 			assert.NilError(t, err)
-			assert.Equal(t, doubted(t, g) != "", test.doubt)
+			assert.Equal(t, buildDoubts(t, g) != "", test.doubt)
 			assert.Equal(t, note == "no BuildKit on this engine", !test.doubt)
 		})
 	}
 	t.Run("a mount of BuildKit's", func(t *testing.T) {
 		in, g := inputOf(t, t.TempDir(), backend.VFS)
-		g.Add(scan.Object{Node: scan.MountNode("vfs", strayLayer)})
+		g.Add(scan.Object{Node: scan.MountNode("vfs", strayBuild)})
 		_, err := BuildKit.Collect(t.Context(), in, g)
 		assert.NilError(t, err)
-		assert.Assert(t, doubted(t, g) != "")
+		assert.Assert(t, buildDoubts(t, g) != "")
 	})
 }
 
@@ -380,83 +289,4 @@ func TestBuildKitStopsWithItsContext(t *testing.T) {
 	cancel()
 	_, err := BuildKit.Collect(ctx, in, g)
 	assert.ErrorIs(t, err, context.Canceled)
-}
-
-// TestBuildKitReadsWhatTheDaemonHasOpen plays the daemon: this process has
-// the databases open, as they are or as they were.
-func TestBuildKitReadsWhatTheDaemonHasOpen(t *testing.T) {
-	all := []string{"snapshots.db", "containerdmeta.db", "metadata_v2.db"}
-	replace := func(t *testing.T, dir string) {
-		for _, name := range all {
-			data, err := os.ReadFile(filepath.Join(dir, name))
-			assert.NilError(t, err)
-			assert.NilError(t, os.Remove(filepath.Join(dir, name)))
-			assert.NilError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
-		}
-	}
-	tests := []struct {
-		name    string
-		open    []string
-		after   func(t *testing.T, dir string)
-		version string
-		doubt   string
-	}{
-		{"all open", all, nil, "20.10.24", ""},
-		{"replaced by a copy", all, replace, "20.10.24", "has another file of this name open"},
-		{"replaced by a copy, no API", all, replace, "", "has another file of this name open"},
-		{"one is not open", all[:2], nil, "20.10.24", "metadata_v2.db: daemon does not have it open"},
-		{"none open on an old engine", nil, nil, "19.03.15", ""},
-		{"removed", all, func(t *testing.T, dir string) { assert.NilError(t, os.RemoveAll(dir)) }, "20.10.24", "buildkit: is missing"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			root := realRoot(t, "built", builtLayers, builtChains)
-			for _, name := range test.open {
-				f, err := os.Open(filepath.Join(root, "buildkit", name))
-				assert.NilError(t, err)
-				defer f.Close()
-			}
-			if test.after != nil {
-				test.after(t, filepath.Join(root, "buildkit"))
-			}
-			in, g := inputOf(t, root, backend.Overlay2)
-			g.Doubts = nil
-			in.Host.Owner = &scan.Process{PID: os.Getpid(), Name: "daemon"}
-			if test.version != "" {
-				in.Daemon, in.Info.Version = someDaemon{}, test.version
-			}
-			_, err := BuildKit.Collect(t.Context(), in, g)
-			assert.NilError(t, err)
-			said := doubted(t, g)
-			assert.Equal(t, said != "", test.doubt != "", said)
-			assert.Assert(t, strings.Contains(said, test.doubt), said)
-		})
-	}
-	t.Run("process gone", func(t *testing.T) {
-		in, g := inputOf(t, realRoot(t, "built", builtLayers, builtChains), backend.Overlay2)
-		g.Doubts = nil
-		in.Proc = t.TempDir()
-		in.Host.Owner = &scan.Process{PID: 1, Name: "daemon"}
-		_, err := BuildKit.Collect(t.Context(), in, g)
-		assert.NilError(t, err)
-		assert.Assert(t, strings.Contains(doubted(t, g), "buildkit: what daemon has open: "))
-	})
-}
-
-// TestBuildKitLayerMadeSince names a layer that was made after the layers
-// were listed: it must be found on disk. A record of one that is nowhere is
-// not a reference that leads nowhere.
-func TestBuildKitLayerMadeSince(t *testing.T) {
-	root := realRoot(t, "built", "", "")
-	in, g := inputOf(t, root, backend.Overlay2, backend.VFS)
-	makeDirs(t, root, "overlay2/amx5shigq4755bvv68wsxnygk")
-	_, err := BuildKit.Collect(t.Context(), in, g)
-	assert.NilError(t, err)
-	assert.DeepEqual(t, needed(g, scan.KindLayer), []string{"amx5shigq4755bvv68wsxnygk"})
-	assert.DeepEqual(t, needed(g, scan.KindChain), []string(nil))
-
-	in.Tree = brokenTree{in.Tree, "overlay2/3844nunzm8ufz8g02k4x2s3yx", fs.ErrPermission}
-	_, err = BuildKit.Collect(t.Context(), in, g)
-	assert.NilError(t, err)
-	assert.Assert(t, slices.Contains(needed(g, scan.KindLayer), "3844nunzm8ufz8g02k4x2s3yx"), "what cannot be told counts as there")
 }

@@ -186,7 +186,7 @@ func (c *containers) paths(node scan.Node, file string) {
 	}
 	if err == nil {
 		err = eachPath(c.in, data, func(to scan.Node) {
-			if to != node {
+			if to != node && (to.Kind != scan.KindLayer || isThere(c.in, c.g, to)) { // a path may name what was removed long ago
 				c.g.Refer(node, to, scan.ByPath)
 			}
 		})

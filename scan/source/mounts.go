@@ -43,6 +43,9 @@ func collectMounts(ctx context.Context, in *scan.Input, g *scan.Graph) (string, 
 		return "", err
 	}
 	note := fmt.Sprintf("%d namespaces, %d mounts", len(survey.Namespaces), survey.Mounts)
+	if survey.Unnamed > 0 {
+		note += fmt.Sprintf(", %d tables of namespaces that have no name", survey.Unnamed)
+	}
 	return note, errors.Join(unreadViews(g, survey), unseenNamespaces(g, scan.SourceMounts, survey.Unseen()))
 }
 
@@ -75,13 +78,14 @@ func unseenNamespaces(g *scan.Graph, source scan.SourceID, pins []mount.Pin) err
 			break
 		}
 		path := scan.Printable(p.Path)
-		hint := "umount " + path
-		if strings.HasPrefix(p.Path, "/proc/") {
-			hint = fmt.Sprintf("end %s (pid %d)", p.View.Name, p.View.PID)
+		by, hint := "is pinned at "+path, "umount "+path
+		if p.Path == p.View.File {
+			by = fmt.Sprintf("is kept by a descriptor of %s (pid %d)", p.View.Name, p.View.PID)
+			hint = fmt.Sprintf("end process %d", p.View.PID)
 		}
 		g.Doubt(scan.Doubt{
 			Source: source, Where: p.View.File,
-			Err:  fmt.Sprintf("a mount namespace without a process is pinned at %s: its mounts cannot be seen", path),
+			Err:  fmt.Sprintf("a mount namespace without a process %s: its mounts cannot be seen", by),
 			Hint: hint,
 		})
 	}

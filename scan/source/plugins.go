@@ -64,8 +64,12 @@ func readPlugin(in *scan.Input, g *scan.Graph, name string) error {
 	if err := json.Unmarshal(data, &known); err != nil {
 		return err
 	}
+	seen := map[scan.Node]bool{}
 	return eachPath(in, data, func(to scan.Node) {
-		g.Live(to, "plugin "+scan.Printable(known.Plugin.Name), name)
+		if !seen[to] {
+			seen[to] = true
+			g.Live(to, "plugin "+scan.Printable(known.Plugin.Name), name)
+		}
 	})
 }
 

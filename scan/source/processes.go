@@ -27,7 +27,7 @@ var Processes = &scan.Source{
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
 		p := &processes{
 			in: in, g: g, holder: newHolder(in, g), reader: process.NewReader(in.Proc), self: process.Self(in.Proc),
-			inodes: map[scan.FileKey]sighting{}, loose: map[scan.FileKey]sighting{},
+			paths: map[string]scan.FileKey{}, inodes: map[scan.FileKey]sighting{}, loose: map[scan.FileKey]sighting{},
 		}
 		return p.collect(ctx)
 	},
@@ -43,6 +43,7 @@ type processes struct {
 	devices *devices
 	files   int
 
+	paths   map[string]scan.FileKey   // what paths lead to in our own root
 	inodes  map[scan.FileKey]sighting // files on the data root's devices
 	loose   map[scan.FileKey]sighting // those of them that no path leads to
 	refused []refusal
@@ -158,23 +159,37 @@ func (p *processes) file(f *process.File, s sighting) {
 // another namespace has no path there; it has the one of that namespace, most
 // often that of the process's root.
 func (p *processes) explained(f *process.File) bool {
-	leads := func(root string) bool {
-		key, err := process.Lookup(root, f.Path)
-		return err == nil && key.Inode == f.Stamp.Inode && (key.Device == f.Stamp.Device || f.Use == process.Mapping)
+	is := func(key scan.FileKey) bool {
+		return key.Inode == f.Stamp.Inode && (key.Device == f.Stamp.Device || f.Use == process.Mapping)
 	}
 	if f.Path == "" {
 		return false
 	}
-	if leads("/") || f.Use != process.RootDir && leads(f.Root) {
+	if is(p.ours(f.Path)) {
 		return true
 	}
 	if f.Use != process.RootDir {
-		return false
+		key, err := process.Lookup(f.Root, f.Path)
+		return err == nil && is(key)
 	}
 	// A root in another namespace: if it is the root of a mount, the mount
 	// table tells about it.
 	table, err := mount.Table(strings.TrimSuffix(f.Root, "root") + "mountinfo")
 	return err == nil && slices.ContainsFunc(table, func(m *mountinfo.Info) bool { return m.Mountpoint == "/" })
+}
+
+// ours is what a path leads to in our own root. Many processes have the same
+// files open, libraries first of all, so each path is asked for once.
+func (p *processes) ours(path string) scan.FileKey {
+	key, ok := p.paths[path]
+	if !ok {
+		var err error
+		if key, err = process.Lookup("/", path); err != nil {
+			key = scan.FileKey{} // no file has inode 0
+		}
+		p.paths[path] = key
+	}
+	return key
 }
 
 // writeSet takes note of a layer that is being written: until it is complete,

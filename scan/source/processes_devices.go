@@ -51,7 +51,7 @@ func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, e
 		}
 	}
 	magic, err := process.FileSystem(in.DataRoot)
-	if err != nil {
+	if err != nil && !process.Gone(err) { // a tree need not be where it is said to be
 		return nil, err
 	}
 	d.btrfs = magic == process.Btrfs

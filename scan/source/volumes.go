@@ -25,7 +25,7 @@ var Volumes = &scan.Source{
 	ID:  scan.SourceVolumes,
 	Doc: "volumes/: data of volumes that lives among the layers",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		v := &volumes{in: in, g: g}
+		v := &volumes{in: in, g: g, live: map[scan.Node]bool{}, refs: map[scan.Ref]bool{}}
 		for _, b := range in.Backends {
 			if b.Name == "vfs" {
 				v.vfs = b
@@ -43,6 +43,9 @@ type volumes struct {
 	g      *scan.Graph
 	vfs    *scan.Backend // nil: not enumerated, so none of its layers is judged
 	traces []string      // what is left of Docker before 1.10
+
+	live map[scan.Node]bool // what is marked as live
+	refs map[scan.Ref]bool  // what is referred to
 }
 
 func (v *volumes) collect(ctx context.Context) (string, error) {
@@ -194,8 +197,14 @@ func (v *volumes) use(volume string, to scan.Node, why scan.Why, where string) {
 		return
 	}
 	from := scan.Node{Kind: scan.KindVolume, Name: scan.Printable(volume)}
-	v.g.Live(from, "volume "+from.Name, scan.Printable(where))
-	v.g.Refer(from, to, why)
+	if !v.live[from] {
+		v.live[from] = true
+		v.g.Live(from, "volume "+from.Name, scan.Printable(where))
+	}
+	if ref := (scan.Ref{From: from, To: to, Why: why}); !v.refs[ref] {
+		v.refs[ref] = true
+		v.g.Refer(from, to, why)
+	}
 }
 
 // legacy looks for what Docker before 1.10 leaves in a data root.
