@@ -327,3 +327,17 @@ func TestSpan(t *testing.T) {
 		assert.Equal(t, span(d), want)
 	}
 }
+
+// What a walk met open is held, and what a process has open that no path
+// leads to makes every orphan be walked.
+func TestStraysAreLookedFor(t *testing.T) {
+	g := testGraph()
+	n := g.addLayer("x", now.Add(-time.Hour))
+	assert.Assert(t, !Classify(g, policy)[0].Unwalked)
+	g.Host.Strays = []OpenFile{{FileKey: FileKey{1, 2}, By: "editor (pid 7)"}}
+	assert.Assert(t, Classify(g, policy)[0].Unwalked)
+	g.Object(n).Usage = &Usage{Complete: true}
+	assert.Equal(t, verdictOf(t, g, n), Orphan)
+	g.Object(n).Usage.OpenedBy = "editor (pid 7)"
+	assert.Equal(t, verdictOf(t, g, n), Held)
+}
