@@ -67,24 +67,25 @@ func newNames(in *scan.Input, g *scan.Graph) *names {
 			n.tops[top] = best([]string{n.tops[top], g.TitleOf(scan.ImageNode(id))})
 		}
 	}
-	n.written = writtenLayers(g)
+	n.written = n.writtenLayers()
 	return n
 }
 
 // writtenLayers finds the layer that was made together with each write-set:
-// the one whose birth is within a second of its. Where there are several, as
-// in a root that was unpacked from an archive, nothing is told.
-func writtenLayers(g *scan.Graph) map[scan.Node]bool {
+// the one without a record whose birth is within a second of its. Where there
+// are several, as in a root that was unpacked from an archive, nothing is
+// told.
+func (n *names) writtenLayers() map[scan.Node]bool {
 	written := map[scan.Node]bool{}
-	for i := range g.Objects {
-		set := &g.Objects[i]
+	for i := range n.g.Objects {
+		set := &n.g.Objects[i]
 		if set.Kind != scan.KindDownload || set.Backend == "" || set.Stamp.Birth.IsZero() {
 			continue
 		}
 		var found []scan.Node
-		for j := range g.Objects {
-			o := &g.Objects[j]
-			if o.Kind == scan.KindLayer && o.Stamp.Birth.Sub(set.Stamp.Birth).Abs() < time.Second {
+		for j := range n.g.Objects {
+			o := &n.g.Objects[j]
+			if o.Kind == scan.KindLayer && !n.owned[o.Node] && o.Stamp.Birth.Sub(set.Stamp.Birth).Abs() < time.Second {
 				found = append(found, o.Node)
 			}
 		}
