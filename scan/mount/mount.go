@@ -32,7 +32,8 @@ type View struct {
 	Namespace string // "mnt:[<inode>]"; "" where the kernel does not tell it
 }
 
-// A Problem is a view that could not be read.
+// A Problem is a view that could not be read, or that does not show all of its
+// namespace while no other does.
 type Problem struct {
 	View View
 	Err  error
@@ -97,8 +98,9 @@ type Place struct {
 	Below        string // in the directory; "." for the directory itself
 }
 
-// Places is every place of a directory: its own file system's and those
-// mounted below it.
+// Places are the places of a data root: that of the directory itself, and those
+// of its parts that are disks of their own, such as volumes. What the daemon
+// mounts for a container lies deeper (overlay2/<id>/merged) and is none.
 type Places []Place
 
 // Below returns where in the directory a mount's root lies.
@@ -139,7 +141,7 @@ func places(table []*mountinfo.Info, dir string) Places {
 		if rest, ok := within(dir, m.Mountpoint); ok && len(m.Mountpoint) >= longest {
 			longest = len(m.Mountpoint)
 			around = Place{m.Major, m.Minor, path.Join(m.Root, rest), "."}
-		} else if rest, ok := within(m.Mountpoint, dir); ok && rest != "." {
+		} else if rest, ok := within(m.Mountpoint, dir); ok && strings.Count(rest, "/") <= 1 {
 			found = append(found, Place{m.Major, m.Minor, m.Root, rest})
 		}
 	}

@@ -41,6 +41,10 @@ func TestPlaces(t *testing.T) {
 			[]*mountinfo.Info{info(1, "/", "/"), info(2, "/v", "/var/lib/docker/volumes"), info(3, "/", "/var/lib/docker-old")},
 			Places{{8, 2, "/v", "volumes"}, {8, 1, "/var/lib/docker", "."}},
 		},
+		"what is mounted for containers is none": {
+			[]*mountinfo.Info{info(1, "/", "/"), info(9, "/", dir+"/overlay2/x/merged"), info(8, "/", dir+"/containers/x/mounts/shm"), info(2, "/", dir+"/vfs/dir")},
+			Places{{8, 2, "/", "vfs/dir"}, {8, 1, "/var/lib/docker", "."}},
+		},
 		"nowhere": {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

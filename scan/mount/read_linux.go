@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/moby/sys/mountinfo"
@@ -17,12 +19,15 @@ import (
 )
 
 // Read reads the mount table of every thread below proc, those that share
-// namespace and root once, and calls each for every mount. What cannot be read
-// of single threads is in the survey; an error means that there is no process
-// table, that no mount table could be read, or that the context is done.
-func Read(ctx context.Context, proc string, each func(*View, *mountinfo.Info)) (*Survey, error) {
+// namespace and root once, and calls each for every mount. The process first,
+// if there is one, is read before the others, so that what many see is told of
+// it. What cannot be read of single threads is in the survey; an error means
+// that there is no process table, that no mount table could be read, or that
+// the context is done.
+func Read(ctx context.Context, proc string, first int, each func(*View, *mountinfo.Info)) (*Survey, error) {
 	r := &reader{
-		proc: proc, each: each, done: map[string]bool{}, failed: map[string]bool{},
+		proc: proc, first: first, each: each, file: os.ReadFile,
+		done: map[string]bool{}, failed: map[string]bool{}, whole: map[string]bool{}, jailed: map[string]View{},
 		survey: &Survey{Namespaces: map[string]bool{}},
 	}
 	if err := r.all(ctx); err != nil {
@@ -34,6 +39,7 @@ func Read(ctx context.Context, proc string, each func(*View, *mountinfo.Info)) (
 			return nil, err
 		}
 	}
+	r.jails()
 	if len(r.done) == 0 && len(r.survey.Problems) == 0 {
 		return nil, fmt.Errorf("%s: no process has a mount table", proc)
 	}
@@ -64,9 +70,13 @@ func Table(file string) ([]*mountinfo.Info, error) {
 
 type reader struct {
 	proc   string
+	first  int
 	each   func(*View, *mountinfo.Info)
+	file   func(name string) ([]byte, error)
 	done   map[string]bool // views by namespace and root, or by content
 	failed map[string]bool // the same, those that are a problem already
+	whole  map[string]bool // namespaces that some view shows from the top
+	jailed map[string]View // namespaces of views that show only what is below some root
 	survey *Survey
 }
 
@@ -76,6 +86,7 @@ func (r *reader) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(pids, func(a, b int) int { return rank(a, r.first) - rank(b, r.first) })
 	for _, pid := range pids {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -83,6 +94,13 @@ func (r *reader) all(ctx context.Context) error {
 		r.process(pid)
 	}
 	return nil
+}
+
+func rank(pid, first int) int {
+	if pid == first {
+		return 0
+	}
+	return 1
 }
 
 // process visits every thread of a process: a thread can have a namespace of
@@ -111,10 +129,7 @@ func (r *reader) thread(pid int, dir string) {
 		return
 	}
 	v := View{PID: pid, File: dir + "/mountinfo", Namespace: namespace}
-	data, err := os.ReadFile(v.File)
-	if over(err) {
-		return
-	}
+	data, err := r.file(v.File)
 	if !named {
 		// Anybody may read the table itself, and its content tells the
 		// views apart.
@@ -138,10 +153,28 @@ func (r *reader) thread(pid int, dir string) {
 	r.done[key] = true
 	if namespace == "" {
 		r.survey.Unnamed++
-	} else {
-		r.survey.Namespaces[namespace] = true
+		return
+	}
+	r.survey.Namespaces[namespace] = true
+	if named && root == "/" {
+		r.whole[namespace] = true
+	} else if _, ok := r.jailed[namespace]; named && !ok {
+		r.jailed[namespace] = v
 	}
 }
+
+// jails makes problems of namespaces whose every process has changed its root:
+// a table shows only what its thread's root leads to, and there may be mounts
+// beside that. The link of a root that was never changed reads "/".
+func (r *reader) jails() {
+	for _, namespace := range slices.Sorted(maps.Keys(r.jailed)) {
+		if v := r.jailed[namespace]; !r.whole[namespace] {
+			r.problem(namespace, v, errJail)
+		}
+	}
+}
+
+var errJail = errors.New("it sees only what is below its own root, and no other process sees the rest of its namespace")
 
 // read passes on a view's mounts. It reads the table until two readings in a
 // row agree, and what stood in any of them counts: kernels before 5.8 skip a
@@ -154,7 +187,7 @@ func (r *reader) read(v *View, data []byte) error {
 		if err := r.parse(v, data); err != nil {
 			return err
 		}
-		again, err := os.ReadFile(v.File)
+		again, err := r.file(v.File)
 		if err != nil {
 			return err
 		}

@@ -1,18 +1,14 @@
 package mount
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
-	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 )
 
@@ -41,7 +37,7 @@ func at(point string) string {
 func read(t *testing.T, proc string) ([]string, *Survey) {
 	t.Helper()
 	var mounts []string
-	survey, err := Read(t.Context(), proc, func(v *View, m *mountinfo.Info) {
+	survey, err := Read(t.Context(), proc, 0, func(v *View, m *mountinfo.Info) {
 		file, err := filepath.Rel(proc, v.File)
 		assert.NilError(t, err)
 		mounts = append(mounts, fmt.Sprintf("%s %s (%d) %s", m.Mountpoint, v.Name, v.PID, file))
@@ -82,6 +78,20 @@ func TestRead(t *testing.T) {
 	assert.Equal(t, len(survey.Problems), 0)
 }
 
+// The daemon is named rather than who happens to share its namespace.
+func TestReadFirst(t *testing.T) {
+	files := map[string]string{}
+	for _, pid := range []string{"1", "20", "30"} {
+		files[pid+"/mountinfo"], files[pid+"/ns/mnt"], files[pid+"/root"] = at("/a"), "-> mnt:[10]", "-> /"
+	}
+	for first, want := range map[int]int{0: 1, 20: 20, 30: 30, 99: 1} {
+		var pids []int
+		_, err := Read(t.Context(), table(t, files), first, func(v *View, _ *mountinfo.Info) { pids = append(pids, v.PID) })
+		assert.NilError(t, err)
+		assert.DeepEqual(t, pids, []int{want})
+	}
+}
+
 func TestReadProblems(t *testing.T) {
 	proc := table(t, map[string]string{
 		"1/mountinfo": at("/a"), "1/ns/mnt": "-> mnt:[10]", "1/root": "-> /",
@@ -100,15 +110,33 @@ func TestReadProblems(t *testing.T) {
 	assert.Assert(t, !survey.Namespaces["mnt:[11]"] && !survey.Namespaces["mnt:[12]"])
 }
 
+// A process that changed its root sees only a part.
+func TestReadJails(t *testing.T) {
+	proc := table(t, map[string]string{
+		"1/mountinfo": at("/"), "1/ns/mnt": "-> mnt:[10]", "1/root": "-> /",
+		"2/mountinfo": at("/"), "2/ns/mnt": "-> mnt:[10]", "2/root": "-> /jail",
+		"3/comm": "vpn\n", "3/mountinfo": at("/"), "3/ns/mnt": "-> mnt:[11]", "3/root": "-> /jail",
+		"4/mountinfo": at("/"), "4/ns/mnt": "-> mnt:[11]", "4/root": "-> /jail/in/jail",
+		"5/mountinfo": at("/"), "5/ns/mnt": "-> mnt:[12]", "5/root": "-> /jail",
+		"6/mountinfo": at("/"), "6/ns/mnt": "-> mnt:[12]", "6/root": "-> /",
+		"7/mountinfo": at("/"), "7/ns/mnt": "-> mnt:[13]",
+	})
+	mounts, survey := read(t, proc)
+	assert.Equal(t, len(mounts), 7)
+	assert.Equal(t, len(survey.Problems), 1, "%v", survey.Problems)
+	assert.Equal(t, survey.Problems[0].View, View{3, "vpn", proc + "/3/mountinfo", "mnt:[11]"})
+	assert.ErrorIs(t, survey.Problems[0].Err, errJail)
+}
+
 func TestReadNothing(t *testing.T) {
 	none := func(*View, *mountinfo.Info) { t.Error("there is no mount") }
-	_, err := Read(t.Context(), table(t, nil), none)
+	_, err := Read(t.Context(), table(t, nil), 0, none)
 	assert.ErrorContains(t, err, "does not list process 1")
-	_, err = Read(t.Context(), table(t, map[string]string{"1/comm": "x"}), none)
+	_, err = Read(t.Context(), table(t, map[string]string{"1/comm": "x"}), 0, none)
 	assert.ErrorContains(t, err, "no process has a mount table")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Read(ctx, table(t, map[string]string{"1/mountinfo": at("/a")}), none)
+	_, err = Read(ctx, table(t, map[string]string{"1/mountinfo": at("/a")}), 0, none)
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
@@ -130,7 +158,7 @@ func TestReadPins(t *testing.T) {
 }
 
 // A table that changes while it is read is read again, and what was seen
-// before counts as well. A pipe has a new content for each who opens it.
+// before counts as well.
 func TestReadUntilItAgrees(t *testing.T) {
 	for name, tc := range map[string]struct {
 		readings []string
@@ -142,24 +170,18 @@ func TestReadUntilItAgrees(t *testing.T) {
 		"becomes nonsense": {[]string{at("/a"), "nonsense"}, nil, "not enough fields"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pipe := filepath.Join(t.TempDir(), "mountinfo")
-			assert.NilError(t, unix.Mkfifo(pipe, 0o600))
-			written := make(chan error, 1)
-			go func() {
-				for _, reading := range tc.readings {
-					if err := os.WriteFile(pipe, []byte(reading), 0); err != nil {
-						written <- err
-						return
-					}
-				}
-				written <- nil
-			}()
 			var mounts []string
-			r := &reader{survey: &Survey{}, each: func(_ *View, m *mountinfo.Info) { mounts = append(mounts, m.Mountpoint) }}
-			first, err := os.ReadFile(pipe)
+			r := &reader{
+				survey: &Survey{}, each: func(_ *View, m *mountinfo.Info) { mounts = append(mounts, m.Mountpoint) },
+				file: func(string) ([]byte, error) {
+					next := tc.readings[0]
+					tc.readings = tc.readings[1:]
+					return []byte(next), nil
+				},
+			}
+			first, err := r.file("")
 			assert.NilError(t, err)
-			err = r.read(&View{File: pipe}, first)
-			assert.NilError(t, <-written)
+			err = r.read(&View{}, first)
 			if tc.err != "" {
 				assert.ErrorContains(t, err, tc.err)
 				return
@@ -169,100 +191,6 @@ func TestReadUntilItAgrees(t *testing.T) {
 			assert.Equal(t, r.survey.Mounts, 1)
 		})
 	}
-}
-
-// seen looks for a mount point in the tables of the system.
-func seen(t *testing.T, point string) []View {
-	t.Helper()
-	var views []View
-	_, err := Read(t.Context(), "/proc", func(v *View, m *mountinfo.Info) {
-		if m.Mountpoint == point {
-			views = append(views, *v)
-		}
-	})
-	assert.NilError(t, err)
-	return views
-}
-
-func TestReadAThreadsNamespace(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	assert.NilError(t, err)
-	answers, done, ended := make(chan error), make(chan struct{}), make(chan struct{})
-	tid := 0
-	go func() {
-		defer close(ended)
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		tid = unix.Gettid()
-		err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS)
-		if err == nil {
-			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-		}
-		if err == nil {
-			err = unix.Mount(dir, dir, "", unix.MS_BIND, "")
-		}
-		answers <- err
-		<-done
-	}()
-	t.Cleanup(func() { close(done); <-ended })
-	assert.NilError(t, <-answers)
-	views := seen(t, dir)
-	assert.Equal(t, len(views), 1)
-	assert.Equal(t, views[0].PID, os.Getpid())
-	assert.Equal(t, views[0].File, fmt.Sprintf("/proc/%d/task/%d/mountinfo", os.Getpid(), tid))
-}
-
-// A namespace that only a mount keeps, and whose process has ended.
-func TestReadAPinnedNamespace(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	// A pin must lie in a namespace that is older than what it pins, on a
-	// mount that does not spread to it.
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-ec", `
-		mount -t tmpfs none "$1"; mount --make-private "$1"; touch "$1/pin"
-		unshare --mount="$1/pin" true
-		echo ready; read line`, "sh", t.TempDir())
-	out, err := cmd.StdoutPipe()
-	assert.NilError(t, err)
-	_, err = cmd.StdinPipe()
-	assert.NilError(t, err)
-	cmd.Stderr = os.Stderr
-	assert.NilError(t, cmd.Start())
-	t.Cleanup(func() {
-		assert.Check(t, cmd.Process.Kill())
-		_ = cmd.Wait() // it was killed, and says so
-	})
-	_, err = bufio.NewReader(out).ReadString('\n')
-	assert.NilError(t, err)
-
-	_, survey := read(t, "/proc")
-	var mine []Pin
-	for _, p := range survey.Unseen() {
-		if p.View.PID == cmd.Process.Pid {
-			mine = append(mine, p)
-		}
-	}
-	assert.Equal(t, len(mine), 1, "%v", survey.Unseen())
-	assert.Assert(t, strings.HasSuffix(mine[0].Path, "/pin"))
-	assert.Assert(t, strings.HasPrefix(mine[0].Namespace, "mnt:["))
-}
-
-// Not even an ended process that nobody waited for is a problem.
-func TestReadAZombie(t *testing.T) {
-	cmd := exec.Command("true")
-	assert.NilError(t, cmd.Start())
-	var info unix.Siginfo
-	assert.NilError(t, unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil))
-	_, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", cmd.Process.Pid))
-	assert.ErrorIs(t, err, unix.EINVAL)
-	_, survey := read(t, "/proc")
-	for _, p := range survey.Problems {
-		assert.Check(t, p.View.PID != cmd.Process.Pid, "%v", p.Err)
-	}
-	assert.NilError(t, cmd.Wait())
 }
 
 func TestPlacesOf(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 // Read reads the mount tables of Linux.
-func Read(context.Context, string, func(*View, *mountinfo.Info)) (*Survey, error) {
+func Read(context.Context, string, int, func(*View, *mountinfo.Info)) (*Survey, error) {
 	return nil, fmt.Errorf("mount tables: %w", errors.ErrUnsupported)
 }
 

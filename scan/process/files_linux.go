@@ -63,7 +63,7 @@ func (r *Reader) Files(pid int, yield func(*File)) error {
 	t.link(File{Use: Executable, Root: dir + "/root"}, unix.AT_FDCWD, dir+"/exe", dir+"/exe")
 	mapped := t.maps(dir)
 	t.descriptors(dir)
-	tables := []int{pid}
+	own := kinds{files: []int{pid}, dirs: []int{pid}}
 	tids, err := Threads(r.Proc, pid)
 	t.fail(err)
 	for _, tid := range tids {
@@ -71,25 +71,39 @@ func (r *Reader) Files(pid int, yield func(*File)) error {
 			continue
 		}
 		dir := r.Proc + "/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid)
-		t.thread(dir)
 		if !mapped {
 			mapped = t.maps(dir) // the first thread has ended, the others go on
 		}
-		if r.local && (sameFiles(tables[0], tid) || sameFiles(tables[len(tables)-1], tid)) {
-			continue
+		if !r.local || !shares(&own.dirs, tid, kcmpFS) {
+			t.thread(dir)
 		}
-		t.descriptors(dir)
-		tables = append(tables, tid)
+		if !r.local || !shares(&own.files, tid, kcmpFiles) {
+			t.descriptors(dir)
+		}
 	}
 	return t.err
 }
 
-// sameFiles reports whether two threads share their descriptors. Any doubt
-// costs only time.
-func sameFiles(a, b int) bool {
-	const kcmpFiles = 2 // linux include/uapi/linux/kcmp.h
-	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), kcmpFiles, 0, 0, 0)
-	return errno == 0 && order == 0
+// What threads can share (linux include/uapi/linux/kcmp.h).
+const (
+	kcmpFiles = 2 // descriptors
+	kcmpFS    = 3 // root and working directory
+)
+
+// kinds are the threads that were read for each: one of all that share it.
+type kinds struct{ files, dirs []int }
+
+// shares reports whether a thread shares with the first thread of a list, or
+// the last, and adds it if not. Any mistake costs only time.
+func shares(read *[]int, tid int, what uintptr) bool {
+	for _, other := range []int{(*read)[0], (*read)[len(*read)-1]} {
+		order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(other), uintptr(tid), what, 0, 0, 0)
+		if errno == 0 && order == 0 {
+			return true
+		}
+	}
+	*read = append(*read, tid)
+	return false
 }
 
 // A task is the reading of one process.

@@ -61,6 +61,23 @@ func TestFiles(t *testing.T) {
 	assert.Equal(t, info.Stamp, found[Executable][program].Stamp)
 }
 
+// thread runs a function on a thread of its own, which ends with it. It is
+// never the process's first, which cannot end before the others.
+func thread(run func()) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // for good
+		if unix.Gettid() == os.Getpid() {
+			<-thread(run)
+			runtime.UnlockOSThread()
+		} else {
+			run()
+		}
+		close(done)
+	}()
+	return done
+}
+
 // threadOf calls enter on a thread that leaves what it shares with the others,
 // and keeps the thread as it is until the test ends.
 func threadOf(t *testing.T, unshare int, enter func() error) int {
@@ -69,17 +86,15 @@ func threadOf(t *testing.T, unshare int, enter func() error) int {
 		tid int
 		err error
 	}
-	answers, done, ended := make(chan answer), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
+	answers, done := make(chan answer), make(chan struct{})
+	ended := thread(func() {
 		err := unix.Unshare(unshare)
 		if err == nil {
 			err = enter()
 		}
 		answers <- answer{unix.Gettid(), err}
 		<-done
-	}()
+	})
 	t.Cleanup(func() { close(done); <-ended })
 	a := <-answers
 	assert.NilError(t, a.err)

@@ -58,12 +58,12 @@ func parseLocks(text string) ([]lock, error) {
 // device is hexadecimal, the inode is not (linux fs/locks.c, lock_get_status).
 func parseLock(line string) (l lock, held bool, err error) {
 	fields := strings.Fields(line)
-	if len(fields) < 2 || fields[1] == "->" {
+	if len(fields) < 2 {
 		return lock{}, false, nil
 	}
 	switch fields[1] {
 	case "FLOCK", "POSIX", "OFDLCK":
-	default:
+	default: // a lease, or "->": one that waits
 		return lock{}, false, nil
 	}
 	if len(fields) < 6 {

@@ -24,9 +24,10 @@ func Lookup(root, path string) (scan.FileKey, error) {
 func stat(at int, name string, flags int) (scan.Info, error) {
 	flags |= unix.AT_NO_AUTOMOUNT
 	var x unix.Statx_t
-	err := retry(func() error {
-		return unix.Statx(at, name, flags|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &x)
-	})
+	err := unix.Statx(at, name, flags|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &x)
+	if errors.Is(err, unix.EINTR) {
+		return stat(at, name, flags)
+	}
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		return oldStat(at, name, flags) // before 4.11, or forbidden by a seccomp profile of that time
 	}
@@ -46,7 +47,11 @@ func stat(at int, name string, flags int) (scan.Info, error) {
 
 func oldStat(at int, name string, flags int) (scan.Info, error) {
 	var s unix.Stat_t
-	if err := retry(func() error { return unix.Fstatat(at, name, &s, flags) }); err != nil {
+	err := unix.Fstatat(at, name, &s, flags)
+	if errors.Is(err, unix.EINTR) {
+		return oldStat(at, name, flags)
+	}
+	if err != nil {
 		return scan.Info{}, err
 	}
 	info := scan.Info{Mode: mode(s.Mode), Size: s.Size, Links: uint64(s.Nlink)}
@@ -76,30 +81,21 @@ func mode(st uint32) fs.FileMode {
 }
 
 func readlinkat(at int, name string) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	var n int
-	err := retry(func() (err error) {
-		n, err = unix.Readlinkat(at, name, buf)
-		return err
-	})
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlinkat(at, name, buf[:])
 	if err != nil {
 		return "", err
 	}
 	return string(buf[:n]), nil
 }
 
-func retry(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
 // FileSystem returns what kind of file system a link of the process table, or
 // a path, leads to (statfs).
 func FileSystem(link string) (Magic, error) {
 	var s unix.Statfs_t
-	err := retry(func() error { return unix.Statfs(link, &s) })
+	err := unix.Statfs(link, &s)
+	if errors.Is(err, unix.EINTR) {
+		return FileSystem(link)
+	}
 	return Magic(uint32(s.Type)), err
 }

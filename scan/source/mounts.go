@@ -27,7 +27,11 @@ func collectMounts(ctx context.Context, in *scan.Input, g *scan.Graph) (string, 
 		return "", err
 	}
 	h := newHolder(in, g)
-	survey, err := mount.Read(ctx, in.Proc, func(v *mount.View, m *mountinfo.Info) {
+	daemon := 0
+	if owner := g.Host.Owner; owner != nil {
+		daemon = owner.PID
+	}
+	survey, err := mount.Read(ctx, in.Proc, daemon, func(v *mount.View, m *mountinfo.Info) {
 		what := func() (string, string) {
 			return fmt.Sprintf("mounted at %s by %s (pid %d)", scan.Printable(m.Mountpoint), v.Name, v.PID), v.File
 		}

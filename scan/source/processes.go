@@ -100,15 +100,15 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 // process reads one process.
 func (p *processes) process(pid int) {
 	name := process.Name(p.in.Proc, pid)
+	if strings.HasPrefix(name, "containerd-shim") || strings.HasPrefix(name, "docker-containe") {
+		p.shim(pid, name)
+	}
 	err := p.reader.Files(pid, func(f *process.File) {
 		p.files++
-		p.file(f, sighting{pid: pid, name: name, use: f.Use, link: f.Link, dir: f.Mode.IsDir(), key: f.Key()})
+		p.file(f, sighting{pid: pid, name: name, use: f.Use, link: f.Link, dir: f.Mode.IsDir()})
 	})
 	if err != nil {
 		p.refused = append(p.refused, refusal{pid: pid, name: name, err: err})
-	}
-	if strings.HasPrefix(name, "containerd-shim") || strings.HasPrefix(name, "docker-containe") {
-		p.shim(pid, name)
 	}
 }
 
@@ -124,34 +124,56 @@ func (p *processes) file(f *process.File, s sighting) {
 	if name, ok := p.name(f.Named()); ok {
 		p.writeSet(name, f)
 	}
-	if s.key.Inode == 0 {
+	if f.Key().Inode == 0 {
 		return // not to be asked; see process.File
 	}
-	switch p.devices.of(f) {
-	case elsewhere:
-		return
-	case unmountedOverlay:
-		p.overlay = append(p.overlay, s)
-		return
-	}
-	explained := p.explained(f)
-	if !explained && f.Use == process.Mapping {
-		if info, err := process.Describe(f.Link); err == nil {
-			f.Info = info
-			s.key = f.Key()
-		} else {
-			f.Links = 1 // not known; rather too many than too few
+	where := p.devices.of(f)
+	if f.Use == process.Mapping && where != elsewhere {
+		if !described(f) {
+			return
 		}
+		where = p.devices.of(f)
 	}
-	if !explained && f.Links == 0 {
+	if where == elsewhere {
+		return
+	}
+	s.key = f.Key()
+	explained := p.explained(f)
+	switch {
+	case !explained && f.Links == 0:
 		return // removed: nothing on disk leads to it any more
+	case where == inData:
+		p.note(s, explained)
+	case !explained:
+		p.overlay = append(p.overlay, s)
 	}
+}
+
+// note remembers a file on the data root's devices.
+func (p *processes) note(s sighting, explained bool) {
 	if _, ok := p.inodes[s.key]; !ok {
 		p.inodes[s.key] = s
 	}
-	if !explained {
+	if _, ok := p.loose[s.key]; !ok && !explained {
 		p.loose[s.key] = s
 	}
+}
+
+// described describes a mapping by the file itself, where that can be asked:
+// its line in the table may have the device of another layer of file systems
+// (btrfs; what lies below an overlay, before Linux 6.8). It reports false if the
+// mapping is gone.
+func described(f *process.File) bool {
+	info, err := process.Describe(f.Link)
+	switch {
+	case err == nil:
+		f.Info, f.Use = info, process.Open // the device is what stat tells now
+	case process.Gone(err):
+		return false
+	default:
+		f.Links = 1 // not known; rather too many than too few
+	}
+	return true
 }
 
 // explained reports whether a file's path leads to it, so that the path tells
@@ -159,18 +181,15 @@ func (p *processes) file(f *process.File, s sighting) {
 // another namespace has no path there; it has the one of that namespace, most
 // often that of the process's root.
 func (p *processes) explained(f *process.File) bool {
-	is := func(key scan.FileKey) bool {
-		return key.Inode == f.Stamp.Inode && (key.Device == f.Stamp.Device || f.Use == process.Mapping)
-	}
 	if f.Path == "" {
 		return false
 	}
-	if is(p.ours(f.Path)) {
+	if p.ours(f.Path) == f.Key() {
 		return true
 	}
 	if f.Use != process.RootDir {
 		key, err := process.Lookup(f.Root, f.Path)
-		return err == nil && is(key)
+		return err == nil && key == f.Key()
 	}
 	// A root in another namespace: if it is the root of a mount, the mount
 	// table tells about it.

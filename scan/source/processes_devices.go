@@ -15,9 +15,9 @@ import (
 type site uint8
 
 const (
-	elsewhere        site = iota // on a file system that holds nothing of the data root
-	inData                       // on one of the data root's
-	unmountedOverlay             // on an overlay that no mount table has: its layers cannot be told
+	elsewhere      site = iota // on a file system that holds nothing of the data root
+	inData                     // on one of the data root's
+	unknownOverlay             // on an overlay, by a device that no mount table has
 )
 
 // devices knows which devices are the data root's.
@@ -60,9 +60,9 @@ func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, e
 
 // survey learns the devices of all mounts.
 func (d *devices) survey(ctx context.Context, proc string) error {
-	survey, err := mount.Read(ctx, proc, func(_ *mount.View, m *mountinfo.Info) {
+	survey, err := mount.Read(ctx, proc, 0, func(_ *mount.View, m *mountinfo.Info) {
 		device := mount.Device(m)
-		if d.supers[device] || d.sites[device] == inData {
+		if d.sites[device] == inData {
 			return
 		}
 		d.sites[device] = elsewhere
@@ -109,7 +109,9 @@ func (d *devices) of(f *process.File) site {
 	case err != nil:
 		return elsewhere // closed since; or a mapping, of which not everybody may ask that: memory shared with nobody's file
 	case magic == process.Overlay:
-		s = unmountedOverlay
+		// It was taken from its place; or its layers are on several file
+		// systems, and it gives each another device.
+		s = unknownOverlay
 	case magic == process.Btrfs && d.btrfs:
 		s = inData
 	}

@@ -110,7 +110,7 @@ func (p *processes) judgeUnmounted(ctx context.Context) error {
 	seen := map[int]bool{}
 	for _, s := range p.overlay {
 		info, err := process.Describe(s.link)
-		if err != nil || seen[s.pid] || p.devices.sites[info.Stamp.Device] != unmountedOverlay {
+		if err != nil || seen[s.pid] || p.devices.sites[info.Stamp.Device] != unknownOverlay {
 			continue
 		}
 		seen[s.pid] = true

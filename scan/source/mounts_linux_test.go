@@ -102,6 +102,21 @@ func TestMounts(t *testing.T) {
 	assert.Equal(t, len(g.Doubts), 0)
 }
 
+// Of those who share a namespace the daemon is named.
+func TestMountsOfTheDaemon(t *testing.T) {
+	in, g := rootWithNodes(t)
+	files := map[string]string{}
+	for _, pid := range []string{"12", "13"} {
+		files[pid+"/comm"], files[pid+"/ns/mnt"], files[pid+"/root"] = "p"+pid, "-> mnt:[12]", "-> /"
+		files[pid+"/mountinfo"] = mountOf("/"+hex1, "/a", "ext4", "rw")
+	}
+	in.Proc = procOf(t, files)
+	g.Host.Owner = &scan.Process{PID: 13}
+	_, err := Mounts.Collect(t.Context(), in, g)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, heldBy(g), []string{"layer overlay2/" + hex1 + ": mounted at /a by p13 (pid 13)"})
+}
+
 func TestMountsHoldVolumes(t *testing.T) {
 	for name, tc := range map[string]struct {
 		root, point string

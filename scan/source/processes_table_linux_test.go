@@ -59,34 +59,41 @@ func TestProcesses(t *testing.T) {
 	}{
 		"open": {
 			map[string]string{"12/fd/3": "-> ROOT/overlay2/" + hex1 + "/diff/lib/file"},
-			[]string{layer1 + ": open in sh (pid 12)"}, 0,
+			[]string{layer1 + ": open in sh (pid 12)"},
+			0,
 		},
 		"open, removed since": {
 			map[string]string{"12/fd/3": "-> ROOT/overlay2/" + hex1 + "/diff/lib/closed"}, nil, 0,
 		},
 		"working directory": {
 			map[string]string{"12/cwd": "-> ROOT/overlay2/" + hex1 + "/diff"},
-			[]string{layer1 + ": working directory of sh (pid 12)"}, 0,
+			[]string{layer1 + ": working directory of sh (pid 12)"},
+			0,
 		},
 		"working directory of a thread": {
 			map[string]string{"12/task/14/cwd": "-> ROOT/overlay2/" + hex2 + "/diff"},
-			[]string{layer2 + ": working directory of sh (pid 12)"}, 0,
+			[]string{layer2 + ": working directory of sh (pid 12)"},
+			0,
 		},
 		"root": {
 			map[string]string{"12/root": "-> ROOT/overlay2/" + hex1 + "/diff"},
-			[]string{layer1 + ": root directory of sh (pid 12)"}, 0,
+			[]string{layer1 + ": root directory of sh (pid 12)"},
+			0,
 		},
 		"program": {
 			map[string]string{"12/exe": "-> ROOT/overlay2/" + hex1 + "/diff/lib/file"},
-			[]string{layer1 + ": run by sh (pid 12)"}, 0,
+			[]string{layer1 + ": run by sh (pid 12)"},
+			0,
 		},
 		"mapping": {
 			map[string]string{"12/maps": "7f00-7f01 r-xp 00000000 08:77 4242 ROOT/overlay2/" + hex1 + "/diff/lib/file (deleted)\n"},
-			[]string{layer1 + ": mapped by sh (pid 12)"}, 0,
+			[]string{layer1 + ": mapped by sh (pid 12)"},
+			0,
 		},
 		"each node once, by who comes first": {
 			map[string]string{"12/cwd": "-> ROOT/overlay2/" + hex1, "13/cwd": "-> ROOT/overlay2/" + hex1},
-			[]string{layer1 + ": working directory of sh (pid 12)"}, 0,
+			[]string{layer1 + ": working directory of sh (pid 12)"},
+			0,
 		},
 		"download":      {map[string]string{"12/fd/9": "-> ROOT/tmp/GetImageBlob1"}, []string{"download tmp/GetImageBlob1: open in sh (pid 12)"}, 0},
 		"volume":        {map[string]string{"12/cwd": "-> ROOT/volumes/data/_data"}, []string{"volume data: working directory of sh (pid 12)"}, 0},
@@ -95,16 +102,19 @@ func TestProcesses(t *testing.T) {
 		"ourselves":     {map[string]string{"12/fd/3": "-> ROOT/overlay2/" + hex1, "self": "-> 12"}, nil, 0},
 		"shim": {
 			map[string]string{"12/comm": "containerd-shim\n", "12/cmdline": "containerd-shim-runc-v2\x00-namespace\x00moby\x00-id\x00" + hex3 + "\x00/" + hex1},
-			[]string{"container containers/" + hex3 + ": run by containerd-shim (pid 12)", "mount image/overlay2/layerdb/mounts/" + hex3 + ": run by containerd-shim (pid 12)"}, 0,
+			[]string{"container containers/" + hex3 + ": run by containerd-shim (pid 12)", "mount image/overlay2/layerdb/mounts/" + hex3 + ": run by containerd-shim (pid 12)"},
+			0,
 		},
 		"shim of before 18.09": {
 			map[string]string{"12/comm": "docker-containe\n", "12/cmdline": "docker-containerd-shim\x00" + hex3 + "\x00/var/run/docker/libcontainerd/" + hex3},
-			[]string{"container containers/" + hex3 + ": run by docker-containe (pid 12)", "mount image/overlay2/layerdb/mounts/" + hex3 + ": run by docker-containe (pid 12)"}, 0,
+			[]string{"container containers/" + hex3 + ": run by docker-containe (pid 12)", "mount image/overlay2/layerdb/mounts/" + hex3 + ": run by docker-containe (pid 12)"},
+			0,
 		},
 		"other command lines are words": {map[string]string{"12/cmdline": "rm\x00-rf\x00/x/" + hex3}, nil, 0},
 		"swap": {
 			map[string]string{"swaps": "Filename Type Size Used Priority\n/dev/vdb partition 1 0 -2\nROOT/volumes/data/_data/swap\\040file file 1 0 -3\n"},
-			[]string{"volume data: swap space"}, 0,
+			[]string{"volume data: swap space"},
+			0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,6 +249,9 @@ func TestProcessesRefused(t *testing.T) {
 		},
 		"init holds a lock elsewhere": {
 			map[string]string{"1/fd": refuse, "1/stat": statOf(1, 0, 0), "locks": "1: FLOCK  ADVISORY  WRITE 1 08:02:77 0 EOF\n"}, nil,
+		},
+		"nobody's child, but not init": {
+			map[string]string{"12/fd": refuse, "12/stat": statOf(12, 0, 0), "12/mountinfo": self, "locks": ""}, []string{"12"},
 		},
 		"init, locks unknown": {map[string]string{"1/fd": refuse, "1/stat": statOf(1, 0, 0)}, []string{"1"}},
 		"init has a parent":   {map[string]string{"1/fd": refuse, "1/stat": statOf(1, 7, 0), "locks": ""}, []string{"1"}},

@@ -1,0 +1,121 @@
+package source
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/process"
+)
+
+func TestDevices(t *testing.T) {
+	d := &devices{
+		sites: map[uint64]site{0x801: inData, 0x21: elsewhere, 0x22: unknownOverlay}, supers: map[uint64]bool{0x2b: true},
+		remotes: map[string]bool{"/mnt/nfs": true},
+	}
+	for name, tc := range map[string]struct {
+		use    process.Use
+		device uint64
+		want   site
+	}{
+		"the data root's":                      {process.Open, 0x801, inData},
+		"a mount's":                            {process.Open, 0x21, elsewhere},
+		"known to be taken away":               {process.Open, 0x22, unknownOverlay},
+		"a disk's that is not mounted":         {process.Open, 0x811, elsewhere},
+		"a mapping, by the file system's":      {process.Mapping, 0x2b, inData},
+		"a descriptor is not told by that one": {process.Open, 0x2b, elsewhere},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &process.File{Use: tc.use, Link: "/proc/self/exe"}
+			f.Stamp.Device = tc.device
+			assert.Equal(t, d.of(f), tc.want)
+		})
+	}
+	for path, want := range map[string]bool{
+		"/mnt/nfs": true, "/mnt/nfs/a/b": true, "/mnt/nfs2": false, "/mnt": false, "/": false, "mnt": false, "": false,
+	} {
+		assert.Equal(t, d.remote(path), want, path)
+	}
+	assert.Assert(t, (&devices{remotes: map[string]bool{"/": true}}).remote("/x"))
+}
+
+// An overlay that is in a mount table when all processes have been read was
+// mounted meanwhile, and is no riddle.
+func TestOverlayMountedMeanwhile(t *testing.T) {
+	in, g := processRoot(t)
+	const link = "/proc/self/root"
+	info, err := process.Describe(link)
+	assert.NilError(t, err)
+	fake := procOf(t, map[string]string{"12/mountinfo": mountOf("/", "/", "overlay", "rw")})
+	for proc, doubts := range map[string]int{"/proc": 0, fake: 1} {
+		in.Proc, g.Doubts = proc, nil
+		p := &processes{
+			in: in, g: g, overlay: []sighting{{pid: 12, name: "sh", link: link}},
+			devices: &devices{
+				sites: map[uint64]site{info.Stamp.Device: unknownOverlay}, remotes: map[string]bool{}, remoteMounts: map[int]bool{},
+			},
+		}
+		assert.NilError(t, p.judgeUnmounted(t.Context()))
+		assert.Equal(t, len(g.Doubts), doubts, proc)
+	}
+}
+
+func TestProcessesSwapBelowANameWithASpace(t *testing.T) {
+	in, g := processRoot(t)
+	in.Aliases = []string{"/a b"}
+	_, err := collectProcesses(t, in, g, map[string]string{"swaps": "Filename\n/a\\040b/volumes/data/_data/swap file 1 0 -3\n"})
+	assert.NilError(t, err)
+	assert.DeepEqual(t, heldBy(g), []string{"volume data: swap space"})
+}
+
+// On btrfs each subvolume has a device of its own, mount tables have another,
+// and so have the files of subvolumes that a container made in its layer.
+func TestProcessesOnBtrfs(t *testing.T) {
+	if _, err := exec.LookPath("mkfs.btrfs"); err != nil || os.Geteuid() != 0 {
+		t.Skip("needs root and mkfs.btrfs")
+	}
+	dir := t.TempDir()
+	image, root := filepath.Join(dir, "image"), filepath.Join(dir, "root")
+	putDirs(t, dir, "root")
+	putFile(t, dir, "image", "")
+	assert.NilError(t, os.Truncate(image, 200<<20))
+	out, err := exec.Command("mkfs.btrfs", "-q", image).CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	if out, err := exec.Command("mount", "-o", "loop", image, root).CombinedOutput(); err != nil {
+		t.Skipf("needs loop devices and btrfs: %v: %s", err, out)
+	}
+	t.Cleanup(func() { assert.Check(t, unix.Unmount(root, unix.MNT_DETACH)) })
+
+	putDirs(t, root, "btrfs/subvolumes")
+	layer := "btrfs/subvolumes/" + hex1
+	for _, name := range []string{layer, layer + "/nested"} {
+		out, err := exec.Command("btrfs", "subvolume", "create", filepath.Join(root, name)).CombinedOutput()
+		assert.NilError(t, err, "%s", out)
+	}
+	putFile(t, root, layer+"/nested/file", "x")
+	lib := library(t, filepath.Join(root, layer))
+	in, g := inputOf(t, root)
+	in.Proc = "/proc"
+	info, err := in.Tree.Stat(layer)
+	assert.NilError(t, err)
+	g.Add(scan.Object{Node: scan.Node{Kind: scan.KindLayer, Name: layer}, Paths: []string{layer}, Stamp: info.Stamp})
+
+	pid := inNamespace(t, `mount --bind "$1" /mnt; exec 7</mnt/nested/file 9</mnt; umount -l /mnt
+		LD_LIBRARY_PATH=/proc/self/fd/9 exec sh -c 'exec 9<&-; echo ready; read line'`, filepath.Join(root, layer))
+	_, _ = Processes.Collect(t.Context(), in, g) // others' processes may be in doubt
+	undoubted(t, g, pid)
+	assert.Equal(t, len(heldBy(g)), 0, "no path tells: %v", heldBy(g))
+	for _, name := range []string{filepath.Join(root, layer, "nested/file"), lib} {
+		info, err := process.Describe(name)
+		assert.NilError(t, err)
+		key := scan.FileKey{Device: info.Stamp.Device, Inode: info.Stamp.Inode}
+		found := slices.ContainsFunc(g.Host.Strays, func(s scan.OpenFile) bool { return s.FileKey == key })
+		assert.Assert(t, found, "%s: not in %v", name, g.Host.Strays)
+	}
+}
