@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -22,7 +23,7 @@ import (
 type Options struct {
 	Driver   string // storage driver: "overlay2", "vfs"
 	DataRoot string // an existing data root; "" is an empty one of its own
-	Dir      string // where the daemon's own directory is made; "" is $TMPDIR, else /var/tmp
+	Dir      string // where the daemon's own directory is made; "" is as for TempDir
 }
 
 // A Daemon is one private dockerd. Its methods fail the test that they are
@@ -34,8 +35,9 @@ type Daemon struct {
 	Root   string // the data root
 	Host   string // what DOCKER_HOST is set to
 
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when cmd has ended
+	ended time.Time     // when; to be read once done is closed
 }
 
 // Start makes a private daemon and waits until it answers. It goes, with all
@@ -55,20 +57,8 @@ func newDaemon(e Engine, o Options) (*Daemon, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("dockerd needs root")
 	}
-	parent := o.Dir
-	if parent == "" {
-		parent = os.Getenv("TMPDIR")
-	}
-	if parent == "" {
-		// Not /tmp: it may be a tmpfs, which tells no birth times
-		// before Linux 6.6.
-		parent = "/var/tmp"
-	}
-	dir, err := os.MkdirTemp(parent, "do")
+	dir, err := TempDir(o.Dir)
 	if err != nil {
-		return nil, err
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
 	d := &Daemon{Engine: e, Driver: o.Driver, Dir: dir, Root: o.DataRoot, Host: "unix://" + dir + "/s"}
@@ -83,6 +73,23 @@ func newDaemon(e Engine, o Options) (*Daemon, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return d, nil
+}
+
+// TempDir makes a directory of its own in parent, without symbolic links in
+// its path. "" is $TMPDIR, else /var/tmp: not /tmp, which may be a tmpfs, and
+// that tells no birth times before Linux 6.6.
+func TempDir(parent string) (string, error) {
+	if parent == "" {
+		parent = os.Getenv("TMPDIR")
+	}
+	if parent == "" {
+		parent = "/var/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "do")
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
 }
 
 // furnish makes the directories and files that dockerd and the CLI expect.
@@ -105,11 +112,11 @@ func (d *Daemon) furnish() error {
 	if err := os.WriteFile(filepath.Join(d.Dir, "daemon.json"), []byte(config), 0o600); err != nil {
 		return err
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(d.Root, &fs); err != nil {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(d.Root, &disk); err != nil {
 		return fmt.Errorf("%s: %w", d.Root, err)
 	}
-	if strings.HasPrefix(d.Driver, "overlay") && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+	if strings.HasPrefix(d.Driver, "overlay") && disk.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		return fmt.Errorf("%s is itself on overlayfs, where %s cannot work: set TMPDIR to a directory on a real file system", d.Root, d.Driver)
 	}
 	return nil
@@ -133,16 +140,22 @@ func (d *Daemon) arguments() []string {
 	}
 }
 
+// restartDelay is how long dockerd is down at least before it starts again.
+// The kernel tells when a process started by a boot time in whole seconds, so
+// what is younger cannot be told from what the new dockerd made.
+const restartDelay = 1100 * time.Millisecond
+
 // Start starts dockerd on the daemon's data root and waits until it answers.
 func (d *Daemon) Start(t TB) {
 	t.Helper()
+	time.Sleep(time.Until(d.ended.Add(restartDelay)))
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	defer log.Close()
 	d.cmd = exec.Command(d.Engine.Dockerd, d.arguments()...)
-	d.cmd.Env = d.Engine.environ()
+	d.cmd.Env = d.Engine.environ("TMPDIR=" + d.Dir) // where containerd dumps its stacks when it is slow to stop
 	d.cmd.Dir = "/"
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	// A Ctrl-C at the terminal is for the test program, which stops the
@@ -154,6 +167,7 @@ func (d *Daemon) Start(t TB) {
 	done := make(chan struct{})
 	go func() {
 		_ = d.cmd.Wait() // How it ended is in its log.
+		d.ended = time.Now()
 		close(done)
 	}()
 	d.done = done
@@ -243,7 +257,7 @@ func (d *Daemon) Kill(t TB) {
 	// The next dockerd would take containerd for alive while the system's
 	// init has not reaped it, and wait for it in vain. After a real power
 	// cut /run, where this file is by default, is empty.
-	if err := os.Remove(filepath.Join(d.Dir, "exec", "containerd", "containerd.pid")); err != nil {
+	if err := os.Remove(filepath.Join(d.Dir, "exec", "containerd", "containerd.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("kill: %v", err)
 	}
 }

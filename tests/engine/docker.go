@@ -67,6 +67,12 @@ func (d *Daemon) DockerIn(t TB, stdin io.Reader, args ...string) string {
 	return out
 }
 
+// Lines runs a docker command that lists things, one a line.
+func (d *Daemon) Lines(t TB, args ...string) []string {
+	t.Helper()
+	return strings.FieldsFunc(d.Docker(t, args...), func(r rune) bool { return r == '\n' })
+}
+
 // client speaks to the daemon without a program in between, which is what
 // makes reading a whole state affordable after every test. The context ends
 // what hangs.

@@ -90,7 +90,7 @@ func (d *Daemon) KillInRemove(t TB) (record, layer string) {
 // manyFiles is a layer that takes a while to extract and to remove: so many
 // files, and size bytes.
 func manyFiles(size int) []byte {
-	const count = 20000
+	const count = 10000
 	files := []File{{Name: "many/"}, {Name: "many/big", Data: strings.Repeat("2", size)}}
 	for i := range count {
 		files = append(files, File{Name: fmt.Sprintf("many/%d", i), Data: "x"})

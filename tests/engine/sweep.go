@@ -14,14 +14,25 @@ import (
 
 // Sweep ends every daemon that works below dir, unmounts all that is mounted
 // there and removes it. Where something cannot be unmounted nothing is removed.
+// Goroutines that still use the directory can start nothing in it any more.
 func Sweep(dir string) error {
+	gone := dir + ".gone"
+	if err := os.Rename(dir, gone); err != nil {
+		return err
+	}
+	// A dockerd that was about to start makes its directories again.
 	if err := killOurs(dir, 0); err != nil {
 		return err
 	}
-	if err := unmountBelow(dir); err != nil {
-		return err
+	for _, d := range []string{gone, dir} {
+		if err := unmountBelow(d); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(d); err != nil {
+			return err
+		}
 	}
-	return os.RemoveAll(dir)
+	return nil
 }
 
 // unmountBelow unmounts everything at and below dir, the last mounted first.

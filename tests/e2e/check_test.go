@@ -1,0 +1,74 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/tests/engine"
+)
+
+// A recorder is a test that only remembers that it failed.
+type recorder struct {
+	*testing.T
+	failure string
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.failure = fmt.Sprintf(format, args...)
+	panic(r)
+}
+
+// failure is how the post-condition fails, or "".
+func (h *host) failure(t *testing.T, before engine.State) (failure string) {
+	r := &recorder{T: t}
+	defer func() {
+		if p := recover(); p != nil && p != any(r) {
+			panic(p)
+		}
+		failure = r.failure
+	}()
+	engine.Check(r, h.Daemon, before)
+	return ""
+}
+
+// TestCheck harms what lives, and asserts that the post-condition of all other
+// tests says so. Each harm is undone before the next.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "overlay2")
+	before := engine.Snapshot(t, h.Daemon)
+	assert.Equal(t, h.failure(t, before), "")
+
+	_, base := h.Registered(t, engine.DiffID(engine.Tar(h.Base(t)...)))
+	writable, _ := h.ContainerLayers(t, h.down)
+	volume := filepath.Join(h.Root, "volumes", "named", "_data", "n")
+	for _, harm := range []struct {
+		name, path, says string
+	}{
+		{"a file of an image's layer", h.Path(base + "/diff/bin/busybox"), "busybox"},
+		{"a layer that lies below others", h.Path(base), base},
+		{"the short link of a layer", h.Path(h.Link(t, base)), "no such file or directory"},
+		{"a file that a container wrote", h.Path(writable + "/diff/w"), "container " + h.down},
+		{"a container's layer", h.Path(writable), writable},
+		{"a file in a volume", volume, "volume named"},
+	} {
+		t.Run(harm.name, func(t *testing.T) {
+			away := harm.path + ".away"
+			assert.NilError(t, os.Rename(harm.path, away))
+			failure := h.failure(t, before)
+			assert.NilError(t, os.Rename(away, harm.path))
+			assert.Check(t, strings.Contains(failure, harm.says), "says %q", failure)
+		})
+	}
+	t.Run("a container", func(t *testing.T) {
+		h.Docker(t, "rm", h.made)
+		assert.Check(t, strings.Contains(h.failure(t, before), "container "+h.made+" is gone"))
+	})
+}
