@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -117,6 +118,31 @@ func untyped(t testing.TB) string {
 	run(t, "mount", "-o", "loop", image, root)
 	t.Cleanup(func() { run(t, "umount", root) })
 	return root
+}
+
+// TestReadDirCorrupt lists a directory whose block the disk lost: an error, not
+// an empty directory.
+func TestReadDirCorrupt(t *testing.T) {
+	needRoot(t)
+	if _, err := exec.LookPath("debugfs"); err != nil {
+		t.Skip("no debugfs")
+	}
+	image := filepath.Join(t.TempDir(), "image")
+	run(t, "truncate", "-s", "16M", image)
+	run(t, "mkfs.ext4", "-q", "-b", "1024", image)
+	root := t.TempDir()
+	run(t, "mount", "-o", "loop", image, root)
+	assert.NilError(t, os.MkdirAll(filepath.Join(root, "broken", "dir"), 0o755))
+	run(t, "umount", root)
+	block, err := exec.Command("debugfs", "-R", "blocks /broken", image).Output()
+	assert.NilError(t, err)
+	run(t, "dd", "if=/dev/zero", "of="+image, "bs=1024", "count=1", "conv=notrunc", "seek="+strings.TrimSpace(string(block)))
+	run(t, "mount", "-o", "loop", image, root)
+	t.Cleanup(func() { run(t, "umount", root) })
+	everyMode(t, root, func(t *testing.T, d *Disk) {
+		_, err := d.ReadDir("broken")
+		assert.Error(t, err, "broken: bad message")
+	})
 }
 
 func run(t testing.TB, name string, args ...string) {

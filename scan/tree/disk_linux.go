@@ -2,7 +2,9 @@ package tree
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -35,8 +37,12 @@ func Open(dir string) (*Disk, error) {
 	if err == nil {
 		path, err = filepath.EvalSymlinks(path)
 	}
+	var missing *fs.PathError
+	if errors.As(err, &missing) {
+		return nil, fail(missing.Path, missing.Err) // what a link points to, if that is what is missing
+	}
 	if err != nil {
-		return nil, err // a *PathError: it names what is missing
+		return nil, fail(dir, err)
 	}
 	root, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

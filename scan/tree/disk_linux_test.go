@@ -5,11 +5,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
+	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
@@ -132,6 +134,18 @@ func TestOpenDir(t *testing.T) {
 	t.Run("missing", func(t *testing.T) {
 		_, err := Open(filepath.Join(links, "none"))
 		assert.ErrorIs(t, err, os.ErrNotExist)
+		assert.Error(t, err, filepath.Join(links, "none")+": no such file or directory")
+	})
+	t.Run("a link to itself", func(t *testing.T) {
+		loop := filepath.Join(links, "loop")
+		assert.NilError(t, os.Symlink("loop", loop))
+		_, err := Open(loop)
+		assert.ErrorContains(t, err, loop+": ")
+	})
+	t.Run("a dangling link", func(t *testing.T) {
+		assert.NilError(t, os.Symlink("gone", filepath.Join(links, "dangling")))
+		_, err := Open(filepath.Join(links, "dangling"))
+		assert.Error(t, err, filepath.Join(links, "gone")+": no such file or directory")
 	})
 	t.Run("a file", func(t *testing.T) {
 		file := filepath.Join(real, "overlay2", "file")
@@ -157,5 +171,19 @@ func TestRootMoved(t *testing.T) {
 		content, err := d.ReadFile("file", 10)
 		assert.NilError(t, err)
 		assert.Equal(t, string(content), "mine")
+	})
+}
+
+func TestWalk(t *testing.T) {
+	root := makeFiles(t)
+	watched, err := os.Stat(filepath.Join(root, "dir/sub/file"))
+	assert.NilError(t, err)
+	st := watched.Sys().(*syscall.Stat_t)
+	everyMode(t, root, func(t *testing.T, d *Disk) {
+		u, err := d.Walk(t.Context(), scan.Watch{{Device: uint64(st.Dev), Inode: st.Ino}: "sh (pid 1)"}, "dir", "link-out")
+		assert.NilError(t, err)
+		assert.Check(t, u.Complete, u.Problem)
+		assert.Equal(t, u.Inodes, int64(5)) // dir, dir/link-up, dir/sub, dir/sub/file, link-out
+		assert.Equal(t, u.OpenedBy, "sh (pid 1)")
 	})
 }

@@ -34,6 +34,8 @@ func makeFiles(t *testing.T) (root string) {
 	for _, name := range hostile {
 		assert.NilError(t, os.WriteFile(at(name), []byte(name), 0o644))
 	}
+	assert.NilError(t, os.WriteFile(at("sparse"), nil, 0o644))
+	assert.NilError(t, os.Truncate(at("sparse"), 1<<40)) // more than there is memory
 	for name, target := range map[string]string{
 		"link-file": "file", "link-dir": "dir", "link-out": outside, "link-out-file": outside + "/file",
 		"dir/link-up": "../dir/sub", "link-proc": "/proc/self/root", "dangling": "nowhere",
@@ -55,19 +57,22 @@ func makeFiles(t *testing.T) (root string) {
 	return root
 }
 
-func TestReadFile(t *testing.T) {
-	root := makeFiles(t)
-	type row struct {
-		name  string
-		limit int64
-		want  string
-		is    error  // what errors.Is finds
-		says  string // the whole error
-	}
-	rows := []row{
+// A reading is a name to read, and what comes of it.
+type reading struct {
+	name  string
+	limit int64
+	want  string
+	is    error  // what errors.Is finds
+	says  string // the whole error
+}
+
+// readings are of the files that makeFiles makes.
+func readings(root string) []reading {
+	rows := []reading{
 		{name: "file", limit: 100, want: "content"},
 		{name: "file", limit: 7, want: "content"},
 		{name: "file", limit: 6, says: "file: larger than 6 bytes"},
+		{name: "sparse", limit: 1 << 20, says: "sparse: larger than 1048576 bytes"},
 		{name: "empty", limit: 0, want: ""},
 		{name: "big", limit: 1 << 20, want: strings.Repeat("0123456789", 10_000)},
 		{name: "dir/sub/file", limit: 100, want: "below"},
@@ -104,15 +109,20 @@ func TestReadFile(t *testing.T) {
 		{name: "none\x1b[2J", is: fs.ErrNotExist, says: `"none\x1b[2J": no such file or directory`},
 	}
 	for _, name := range hostile {
-		rows = append(rows, row{name: name, limit: 1000, want: name})
+		rows = append(rows, reading{name: name, limit: 1000, want: name})
 	}
 	if os.Geteuid() == 0 {
 		rows = append(rows,
-			row{name: "device", is: errNotRegular, says: "device: not a regular file"},
-			row{name: "whiteout", is: unix.ENXIO, says: "whiteout: no such device or address"})
+			reading{name: "device", is: errNotRegular, says: "device: not a regular file"},
+			reading{name: "whiteout", is: unix.ENXIO, says: "whiteout: no such device or address"})
 	}
+	return rows
+}
+
+func TestReadFile(t *testing.T) {
+	root := makeFiles(t)
 	everyMode(t, root, func(t *testing.T, d *Disk) {
-		for _, r := range rows {
+		for _, r := range readings(root) {
 			got, err := d.ReadFile(r.name, r.limit)
 			file, openErr := d.Open(r.name)
 			if openErr == nil {

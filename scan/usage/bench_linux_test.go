@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,13 +65,13 @@ func plant(b *testing.B, dir string, dirs, files int) {
 
 func versus(b *testing.B, root string, names []string) {
 	w, fd := open(b, root, modes[0].calls, runtime.GOMAXPROCS(0))
-	var ours, du time.Duration
+	ours, du := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64) // the best of each: others work on the machine too
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
 		began := time.Now()
 		want := duBytes(b, root, names...)
-		du += time.Since(began)
+		du = min(du, time.Since(began))
 		b.StartTimer()
 
 		began = time.Now()
@@ -84,7 +85,7 @@ func versus(b *testing.B, root string, names []string) {
 			})
 		}
 		assert.NilError(b, g.Wait())
-		ours += time.Since(began)
+		ours = min(ours, time.Since(began))
 
 		var sum int64
 		for _, u := range results {

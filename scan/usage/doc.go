@@ -2,8 +2,7 @@
 // newest change, and signs that somebody will miss it.
 //
 // A walk opens directories and nothing else, each by its name in its parent's
-// descriptor, follows no symbolic link and enters no mount, so that what it
-// adds up is what removing the object would free. It holds at most [window]
+// descriptor, follows no symbolic link and enters no mount. It holds some thirty
 // descriptors per goroutine whatever the depth, and keeps in memory the way to
 // where it is, the directories that one buffer of names holds per level, and
 // the inodes that have more than one name.

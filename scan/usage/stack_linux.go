@@ -74,27 +74,27 @@ func (w *worker) leave() {
 	f := w.stack[last]
 	w.stack = w.stack[:last]
 	if last > 0 && last == w.shut {
-		w.climb(f.fd)
+		w.climb(&f)
 	}
 	unix.Close(f.fd) // nothing was written through it
 }
 
 // climb opens the lowest frame that is shut, by the ".." of the directory that
-// was below it. Whatever was moved meanwhile: only the very directory that was
-// open before will do. Without it, the rest of the stack is lost.
-func (w *worker) climb(fd int) {
+// was read below it. Whatever was moved meanwhile: only the very directory that
+// was open before will do. Without it, the rest of the stack is lost.
+func (w *worker) climb(from *frame) {
 	f := &w.stack[w.shut-1]
 	var st beneath.Stat
-	parent, err := w.calls.Parent(fd, &st)
+	fd, err := w.calls.Parent(from.fd, &st)
 	if err == nil && (st.Inode != f.inode || st.Device != w.device || w.foreign(&st)) {
-		unix.Close(parent) // nothing was written through it
+		unix.Close(fd) // nothing was written through it
 		err = errMoved
 	}
 	if err != nil {
-		w.problem(f.at.parent, f.at.name, err)
+		w.problem(from.at.parent, from.at.name, err)
 		w.stack, w.shut = nil, 0
 		return
 	}
-	f.fd = parent
+	f.fd = fd
 	w.shut--
 }

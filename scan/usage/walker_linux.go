@@ -31,7 +31,8 @@ func New(calls beneath.Calls, workers int) *Walker {
 }
 
 // Walk adds up what is at and below the names, which are relative to root, a
-// descriptor of a directory. It implements [scan.Tree]'s Walk.
+// descriptor of a directory. None may lie below another. It implements
+// [scan.Tree]'s Walk.
 func (w *Walker) Walk(ctx context.Context, root int, watch scan.Watch, names ...string) (scan.Usage, error) {
 	k := &walk{Walker: w, ctx: ctx, watch: watch, linked: map[scan.FileKey]bool{}}
 	for _, name := range names {
@@ -61,6 +62,10 @@ type walk struct {
 func (k *walk) from(root int, name string) {
 	w := k.worker(territory{top: name})
 	defer w.done()
+	if err := beneath.Check(name); err != nil {
+		w.problem(nil, name, err)
+		return
+	}
 	parent, base := split(name)
 	dir, err := k.calls.PathDir(root, parent)
 	if err != nil {
