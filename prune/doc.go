@@ -23,5 +23,6 @@
 //  15. Three phases: rename aside, look again, only then unlink.
 //  16. Nothing becomes an orphan because we removed its owner.
 //
-// Nothing here removes anything yet: this release finds and proves.
+// What there is so far is the [Plan]: which orphans go, how, and in which order.
+// Nothing carries one out yet.
 package prune

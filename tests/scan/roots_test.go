@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/source"
@@ -93,6 +94,14 @@ func roundTrip(t *testing.T, g *scan.Graph, p scan.Policy, findings []scan.Findi
 	fromCopy, err := json.Marshal(scan.Classify(&read, p))
 	assert.NilError(t, err)
 	assert.Assert(t, bytes.Equal(fromCopy, data), "the graph that was read is judged otherwise")
+	plan := prune.NewPlan(g, findings)
+	data, err = json.Marshal(prune.Result{Plan: plan})
+	assert.NilError(t, err)
+	var result prune.Result
+	assert.NilError(t, json.Unmarshal(data, &result))
+	assert.Equal(t, result.Plan.String(), plan.String())
+	assert.Equal(t, prune.NewPlan(&read, readFindings).String(), plan.String(), "what was read is planned otherwise")
+
 	assert.Equal(t, len(readFindings), len(findings))
 	for i := range findings {
 		assert.Assert(t, reflect.DeepEqual(readFindings[i].ID, findings[i].ID))

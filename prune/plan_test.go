@@ -1,0 +1,98 @@
+package prune
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	"pgregory.net/rapid"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// id is of the form that the daemon gives.
+const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func layer(name string) scan.Node { return scan.Node{Kind: scan.KindLayer, Name: "overlay2/" + name} }
+
+// finding is an orphan of a type with the given parts.
+func finding(g *scan.Graph, t scan.Type, parts ...scan.Node) scan.Finding {
+	f := scan.Finding{ID: parts[0].Name, Type: t, Verdict: scan.Orphan, Reason: "no record names it", Age: "old"}
+	for _, n := range parts {
+		g.Add(scan.Object{Node: n, Paths: []string{n.Name}})
+		f.Parts = append(f.Parts, &scan.Object{Node: n, Paths: []string{n.Name}})
+	}
+	return f
+}
+
+func TestPlan(t *testing.T) {
+	g := scan.NewGraph()
+	g.Host.DataRoot, g.Host.Info.EngineID = "/var/lib/docker", "ABCD"
+	chain := scan.ChainNode("overlay2", id)
+	link := scan.Node{Kind: scan.KindLink, Name: "overlay2/l/BASE"}
+	init := id + "-init"
+	findings := []scan.Finding{
+		finding(g, scan.TypeLayer, layer("base")),
+		finding(g, scan.TypeLayer, layer("top")),
+		finding(g, scan.TypeLayer, layer(id), layer(init)),
+		finding(g, scan.TypeImageLayer, chain, layer("registered")),
+		finding(g, scan.TypeDownload, scan.Node{Kind: scan.KindDownload, Name: "tmp/GetImageBlob1"}),
+		{ID: "used", Type: scan.TypeLayer, Verdict: scan.Used},
+	}
+	g.Refer(layer("top"), link, scan.ByLower)
+	g.Refer(link, layer("base"), scan.ByLink)
+	g.Refer(layer(init), layer("registered"), scan.ByLower)
+	plan := NewPlan(g, findings)
+	assert.Equal(t, plan.String(), ""+
+		"#1 free layer overlay2/top, no record names it; old\n"+
+		"#2 quarantine layer overlay2/"+id+", no record names it; old\n"+
+		"#3 free download tmp/GetImageBlob1, no record names it; old\n"+
+		"#4 free layer overlay2/base, no record names it; old [after 1]\n"+
+		"#5 adopt image-layer "+chain.Name+", no record names it; old [after 2]\n")
+
+	data, err := json.Marshal(Result{Plan: plan, Steps: []Outcome{{Step: 1, Done: true, Bytes: 7}}})
+	assert.NilError(t, err)
+	var read Result
+	assert.NilError(t, json.Unmarshal(data, &read))
+	assert.DeepEqual(t, read, Result{Plan: plan, Steps: []Outcome{{Step: 1, Done: true, Bytes: 7}}})
+}
+
+// Whatever lies on what: every orphan is in the plan once, nothing else is,
+// and nothing goes before what lies on it.
+func TestPlanOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := scan.NewGraph()
+		n := rapid.IntRange(0, 8).Draw(t, "n")
+		var findings []scan.Finding
+		for i := range n {
+			f := finding(g, scan.TypeLayer, layer(fmt.Sprint(i)))
+			f.Verdict = rapid.SampledFrom([]scan.Verdict{scan.Orphan, scan.Orphan, scan.Used, scan.Unsure}).Draw(t, "verdict")
+			findings = append(findings, f)
+		}
+		for i := range n {
+			for j := range i { // layers lie on older ones
+				if rapid.Bool().Draw(t, "lies on") {
+					g.Refer(layer(fmt.Sprint(i)), layer(fmt.Sprint(j)), scan.ByLower)
+				}
+			}
+		}
+		plan := NewPlan(g, findings)
+		place := map[scan.Node]int{}
+		for _, s := range plan.Steps {
+			place[s.Objects[0].Node] = s.ID
+		}
+		for _, f := range findings {
+			if (place[f.Parts[0].Node] > 0) != (f.Verdict == scan.Orphan) {
+				t.Fatalf("%s is %s and has place %d", f.ID, f.Verdict, place[f.Parts[0].Node])
+			}
+		}
+		for r := range g.Refs {
+			from, to := place[r.From], place[r.To]
+			if from > 0 && to > 0 && (from > to || !slices.Contains(plan.Steps[to-1].After, from)) {
+				t.Fatalf("%s goes at %d, %s that lies on it at %d", r.To, to, r.From, from)
+			}
+		}
+	})
+}
