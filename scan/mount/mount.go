@@ -25,11 +25,14 @@ import (
 )
 
 // A View is one thread's mount table, and whom to name when it is spoken of.
+// Of a namespace that no process lives in it is what one would see that
+// entered it, and the process is the one through which its pin was found.
 type View struct {
 	PID       int
 	Name      string // the process's comm, printable
-	File      string // "/proc/<pid>/mountinfo", or that of one of its threads
+	File      string // "/proc/<pid>/mountinfo", or that of one of its threads; of a pinned namespace what leads to it
 	Namespace string // "mnt:[<inode>]"; "" where the kernel does not tell it
+	Pin       string // the Path of the pin of a namespace that no process lives in; "" for others
 }
 
 // A Problem is a view that could not be read, or that does not show all of its
@@ -42,21 +45,35 @@ type Problem struct {
 // A Pin keeps a namespace alive.
 type Pin struct {
 	Namespace string // "mnt:[<inode>]"
-	Path      string // where it is mounted, as the view has it
-	View      View
+	Path      string // where it is mounted, as the view has it; or the descriptor: "/proc/<pid>/fd/<n>"
+	View      View   // File is Path if it is a descriptor
+	Err       error  // why the namespace could not be entered; nil if that was not tried
+}
+
+// file is what leads to the pinned namespace from here; "" if nothing does.
+func (p *Pin) file() string {
+	if p.Path == p.View.File {
+		return p.Path
+	}
+	dir, ok := strings.CutSuffix(p.View.File, "/mountinfo")
+	if !ok {
+		return "" // in a namespace that is pinned itself: no thread's root leads there
+	}
+	return dir + "/root" + p.Path
 }
 
 // A Survey is what [Read] read.
 type Survey struct {
-	Namespaces map[string]bool // those of the views, by link
+	Namespaces map[string]bool // those whose mounts were read, by link
 	Unnamed    int             // views whose namespace the kernel does not tell
 	Mounts     int
 	Problems   []Problem
 	Pins       []Pin
 }
 
-// Unseen are the pins of namespaces that no view belongs to, one for each
-// namespace: whatever is mounted there was not read.
+// Unseen are the pins of namespaces that no process lives in and that could
+// not be entered, one for each namespace: whatever is mounted there was not
+// read.
 func (s *Survey) Unseen() []Pin {
 	first := map[string]Pin{}
 	for _, p := range s.Pins {

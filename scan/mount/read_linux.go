@@ -19,7 +19,8 @@ import (
 )
 
 // Read reads the mount table of every thread below proc, those that share
-// namespace and root once, and calls each for every mount. The process first,
+// namespace and root once, and of every namespace that a mount pins; see
+// [Survey.ReadPinned]. It calls each for every mount. The process first,
 // if there is one, is read before the others, so that what many see is told of
 // it. What cannot be read of single threads is in the survey; an error means
 // that there is no process table, that no mount table could be read, or that
@@ -30,12 +31,12 @@ func Read(ctx context.Context, proc string, first int, each func(*View, *mountin
 		done: map[string]bool{}, failed: map[string]bool{}, whole: map[string]bool{}, jailed: map[string]View{},
 		survey: &Survey{Namespaces: map[string]bool{}},
 	}
-	if err := r.all(ctx); err != nil {
+	if err := r.pass(ctx); err != nil {
 		return nil, err
 	}
 	if len(r.survey.Unseen()) > 0 {
 		// Their first process may have started behind the reader's back.
-		if err := r.all(ctx); err != nil {
+		if err := r.pass(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -78,6 +79,14 @@ type reader struct {
 	whole  map[string]bool // namespaces that some view shows from the top
 	jailed map[string]View // namespaces of views that show only what is below some root
 	survey *Survey
+}
+
+// pass visits every thread, and what is pinned.
+func (r *reader) pass(ctx context.Context) error {
+	if err := r.all(ctx); err != nil {
+		return err
+	}
+	return r.survey.ReadPinned(ctx, r.proc, r.each)
 }
 
 // all visits every thread once.
@@ -205,16 +214,31 @@ func over(err error) bool { return process.Gone(err) || errors.Is(err, unix.EINV
 
 // parse passes on the mounts of one reading, without keeping them.
 func (r *reader) parse(v *View, data []byte) error {
+	before := len(r.survey.Pins)
+	var remote []string
 	_, err := mountinfo.GetMountsFromReader(bytes.NewReader(data), func(m *mountinfo.Info) (skip, stop bool) {
 		r.survey.Mounts++
 		if namespace, ok := pinned(m); ok {
-			r.survey.Pins = append(r.survey.Pins, Pin{namespace, m.Mountpoint, *v})
+			r.survey.Pins = append(r.survey.Pins, Pin{Namespace: namespace, Path: m.Mountpoint, View: *v})
+		}
+		if Remote(m) {
+			remote = append(remote, m.Mountpoint)
 		}
 		r.each(v, m)
 		return true, false
 	})
+	for i := range r.survey.Pins[before:] {
+		p := &r.survey.Pins[before+i]
+		if slices.ContainsFunc(remote, func(point string) bool { _, below := within(p.Path, point); return below }) {
+			p.Err = errRemote
+		}
+	}
 	return err
 }
+
+// errRemote keeps from opening a pin: while its file system does not answer,
+// whoever opens it hangs.
+var errRemote = errors.New("it lies on a file system that asks another machine or another process")
 
 // problem records why a view could not be read, once for each view.
 func (r *reader) problem(key string, v View, err error) {

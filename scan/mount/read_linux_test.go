@@ -103,7 +103,7 @@ func TestReadProblems(t *testing.T) {
 	mounts, survey := read(t, proc)
 	assert.Equal(t, len(mounts), 2)
 	assert.Equal(t, len(survey.Problems), 3, "%v: one for each view", survey.Problems)
-	assert.Equal(t, survey.Problems[0].View, View{2, "odd", proc + "/2/mountinfo", "mnt:[11]"})
+	assert.Equal(t, survey.Problems[0].View, View{PID: 2, Name: "odd", File: proc + "/2/mountinfo", Namespace: "mnt:[11]"})
 	assert.ErrorContains(t, survey.Problems[0].Err, "not enough fields")
 	assert.ErrorContains(t, survey.Problems[1].Err, "is a directory")
 	assert.ErrorContains(t, survey.Problems[2].Err, "5/task")
@@ -124,7 +124,7 @@ func TestReadJails(t *testing.T) {
 	mounts, survey := read(t, proc)
 	assert.Equal(t, len(mounts), 7)
 	assert.Equal(t, len(survey.Problems), 1, "%v", survey.Problems)
-	assert.Equal(t, survey.Problems[0].View, View{3, "vpn", proc + "/3/mountinfo", "mnt:[11]"})
+	assert.Equal(t, survey.Problems[0].View, View{PID: 3, Name: "vpn", File: proc + "/3/mountinfo", Namespace: "mnt:[11]"})
 	assert.ErrorIs(t, survey.Problems[0].Err, errJail)
 }
 
@@ -155,6 +155,22 @@ func TestReadPins(t *testing.T) {
 	assert.Equal(t, unseen[0].Namespace, "mnt:[11]")
 	assert.Equal(t, unseen[0].Path, "/run/ns/a")
 	assert.Equal(t, unseen[0].View.PID, 1)
+	assert.NilError(t, unseen[0].Err, "a table of files leads nowhere")
+}
+
+// To open what lies on a file system that does not answer is to hang.
+func TestReadPinsOnARemote(t *testing.T) {
+	pin := func(point string) string {
+		return "36 35 0:4 mnt:[" + point[1:] + "] " + point + " rw - nsfs nsfs rw\n"
+	}
+	remote := "36 35 0:9 / /b rw - fuse.sshfs x rw\n"
+	_, survey := read(t, table(t, map[string]string{
+		"1/mountinfo": pin("/b/pin") + pin("/a") + remote,
+		"2/mountinfo": pin("/b2") + pin("/b/other"),
+	}))
+	for i, want := range []error{errRemote, nil, nil, nil} {
+		assert.ErrorIs(t, survey.Pins[i].Err, want, survey.Pins[i].Path)
+	}
 }
 
 // A table that changes while it is read is read again, and what was seen

@@ -1,13 +1,10 @@
 package mount
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
@@ -26,23 +23,6 @@ func seen(t *testing.T, point string) []View {
 	})
 	assert.NilError(t, err)
 	return views
-}
-
-// thread runs a function on a thread of its own, which ends with it. It is
-// never the process's first, which cannot end before the others.
-func thread(run func()) (ended <-chan struct{}) {
-	done := make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // for good
-		if unix.Gettid() == os.Getpid() {
-			<-thread(run)
-			runtime.UnlockOSThread()
-		} else {
-			run()
-		}
-		close(done)
-	}()
-	return done
 }
 
 func TestReadAThreadsNamespace(t *testing.T) {
@@ -71,52 +51,6 @@ func TestReadAThreadsNamespace(t *testing.T) {
 	assert.Equal(t, len(views), 1)
 	assert.Equal(t, views[0].PID, os.Getpid())
 	assert.Equal(t, views[0].File, fmt.Sprintf("/proc/%d/task/%d/mountinfo", os.Getpid(), tid))
-}
-
-// A namespace that only a mount keeps, and whose process has ended.
-func TestReadAPinnedNamespace(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	// A pin must lie in an older namespace than what it pins, on a mount that
-	// does not spread to it. Some kernels get the order of namespaces made on
-	// different processors wrong: try again.
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", `
-		mount -t tmpfs none "$1"; mount --make-private "$1"; touch "$1/pin"
-		for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-			unshare --mount cat <&3 & p=$!
-			while [ "$(readlink /proc/$p/ns/mnt)" = "$(readlink /proc/$$/ns/mnt)" ]; do :; done
-			mount --bind "/proc/$p/ns/mnt" "$1/pin" 2>&-; pinned=$?
-			kill $p; wait $p 2>&-
-			if [ $pinned = 0 ]; then echo ready; read line; exit; fi
-		done 3<&0
-		echo refused`, "sh", t.TempDir())
-	out, err := cmd.StdoutPipe()
-	assert.NilError(t, err)
-	_, err = cmd.StdinPipe()
-	assert.NilError(t, err)
-	cmd.Stderr = os.Stderr
-	assert.NilError(t, cmd.Start())
-	t.Cleanup(func() {
-		assert.Check(t, cmd.Process.Kill())
-		_ = cmd.Wait() // it was killed, and says so
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	assert.NilError(t, err)
-	if line != "ready\n" {
-		t.Skip("needs a kernel that lets a namespace be pinned")
-	}
-
-	_, survey := read(t, "/proc")
-	var mine []Pin
-	for _, p := range survey.Unseen() {
-		if p.View.PID == cmd.Process.Pid {
-			mine = append(mine, p)
-		}
-	}
-	assert.Equal(t, len(mine), 1, "%v", survey.Unseen())
-	assert.Assert(t, strings.HasSuffix(mine[0].Path, "/pin"))
-	assert.Assert(t, strings.HasPrefix(mine[0].Namespace, "mnt:["))
 }
 
 // Not even an ended process that nobody waited for is a problem.

@@ -13,8 +13,9 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/mount"
 )
 
-// Mounts reads the mount tables of every namespace: of processes, and of
-// threads, in which the daemon unpacks layers. Whatever a mount names is held.
+// Mounts reads the mount tables of every namespace: of processes, of threads,
+// in which the daemon unpacks layers, and those that only a mount of them
+// keeps. Whatever a mount names is held.
 var Mounts = &scan.Source{
 	ID:      scan.SourceMounts,
 	Doc:     "/proc/*/task/*/mountinfo: the mount tables of every namespace",
@@ -31,18 +32,7 @@ func collectMounts(ctx context.Context, in *scan.Input, g *scan.Graph) (string, 
 	if owner := g.Host.Owner; owner != nil {
 		daemon = owner.PID
 	}
-	survey, err := mount.Read(ctx, in.Proc, daemon, func(v *mount.View, m *mountinfo.Info) {
-		what := func() (string, string) {
-			return fmt.Sprintf("mounted at %s by %s (pid %d)", scan.Printable(m.Mountpoint), v.Name, v.PID), v.File
-		}
-		for _, field := range []string{m.Root, m.Mountpoint, m.Source, m.VFSOptions} {
-			h.named(field, what)
-		}
-		h.below(m.Mountpoint, what)
-		if name, ok := places.Below(m); ok {
-			h.index.At(name, func(n scan.Node) { h.hold(n, what) })
-		}
-	})
+	survey, err := mount.Read(ctx, in.Proc, daemon, func(v *mount.View, m *mountinfo.Info) { h.mount(places, v, m) })
 	if err != nil {
 		return "", err
 	}
@@ -51,6 +41,32 @@ func collectMounts(ctx context.Context, in *scan.Input, g *scan.Graph) (string, 
 		note += fmt.Sprintf(", %d tables of namespaces that have no name", survey.Unnamed)
 	}
 	return note, errors.Join(unreadViews(g, survey), unseenNamespaces(g, scan.SourceMounts, survey.Unseen()))
+}
+
+// mount holds what a mount names or shows.
+func (h *holder) mount(places mount.Places, v *mount.View, m *mountinfo.Info) {
+	what := func() (string, string) {
+		by := fmt.Sprintf("by %s (pid %d)", v.Name, v.PID)
+		if v.Pin != "" {
+			by = "in the namespace " + keeper(v.Pin, v)
+		}
+		return fmt.Sprintf("mounted at %s %s", scan.Printable(m.Mountpoint), by), v.File
+	}
+	for _, field := range []string{m.Root, m.Mountpoint, m.Source, m.VFSOptions} {
+		h.named(field, what)
+	}
+	h.below(m.Mountpoint, what)
+	if name, ok := places.Below(m); ok {
+		h.index.At(name, func(n scan.Node) { h.hold(n, what) })
+	}
+}
+
+// keeper says what keeps a namespace that no process lives in.
+func keeper(pin string, v *mount.View) string {
+	if pin == v.File {
+		return fmt.Sprintf("kept by a descriptor of %s (pid %d)", v.Name, v.PID)
+	}
+	return "pinned at " + scan.Printable(pin)
 }
 
 // maxDoubts is how many doubts of a kind are written out: each covers
@@ -75,21 +91,27 @@ func unreadViews(g *scan.Graph, survey *mount.Survey) error {
 	return nil
 }
 
-// unseenNamespaces makes doubts of namespaces that no process lives in.
+// unseenNamespaces makes doubts of namespaces that no process lives in and
+// that could not be entered.
 func unseenNamespaces(g *scan.Graph, source scan.SourceID, pins []mount.Pin) error {
 	for i, p := range pins {
 		if i == maxDoubts {
 			break
 		}
-		path := scan.Printable(p.Path)
-		by, hint := "is pinned at "+path, "umount "+path
+		hint := "umount " + scan.Printable(p.Path)
 		if p.Path == p.View.File {
-			by = fmt.Sprintf("is kept by a descriptor of %s (pid %d)", p.View.Name, p.View.PID)
 			hint = fmt.Sprintf("end process %d", p.View.PID)
+		}
+		why := ""
+		if p.Err != nil {
+			why = fmt.Sprintf(": %v", p.Err)
+		}
+		if errors.Is(p.Err, fs.ErrPermission) {
+			hint = "run as root on the machine itself, or " + hint
 		}
 		g.Doubt(scan.Doubt{
 			Source: source, Where: p.View.File,
-			Err:  fmt.Sprintf("a mount namespace without a process %s: its mounts cannot be seen", by),
+			Err:  fmt.Sprintf("a mount namespace without a process is %s: its mounts cannot be seen%s", keeper(p.Path, &p.View), why),
 			Hint: hint,
 		})
 	}

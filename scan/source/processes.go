@@ -42,6 +42,7 @@ type processes struct {
 	self    int
 	devices *devices
 	files   int
+	nsfs    uint64 // the device of the files of namespaces; 0 if not known
 
 	paths   map[string]scan.FileKey   // what paths lead to in our own root
 	inodes  map[scan.FileKey]sighting // files on the data root's devices
@@ -78,6 +79,13 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 		return "", err
 	}
 	p.reader.Remote, p.reader.RemoteMounts = p.devices.remote, p.devices.remoteMounts
+	if p.in.Proc == "/proc" { // another table's links lead to no namespaces
+		info, err := process.Describe("/proc/self/ns/mnt")
+		if err != nil {
+			return "", fmt.Errorf("/proc/self/ns/mnt: %w", err)
+		}
+		p.nsfs = info.Stamp.Device
+	}
 	pids, err := process.List(p.in.Proc)
 	if err != nil {
 		return "", err
@@ -114,9 +122,9 @@ func (p *processes) process(pid int) {
 
 // file takes in one file of a process.
 func (p *processes) file(f *process.File, s sighting) {
-	if strings.HasPrefix(f.Path, "mnt:[") {
+	if namespace, ok := p.namespace(f); ok {
 		view := mount.View{PID: s.pid, Name: s.name, File: f.Link}
-		p.pins = append(p.pins, mount.Pin{Namespace: f.Path, Path: f.Link, View: view})
+		p.pins = append(p.pins, mount.Pin{Namespace: namespace, Path: f.Link, View: view})
 		return
 	}
 	p.named(f.Path, s.what)
@@ -147,6 +155,17 @@ func (p *processes) file(f *process.File, s sighting) {
 	case !explained:
 		p.overlay = append(p.overlay, s)
 	}
+}
+
+// namespace returns the mount namespace that a descriptor keeps.
+func (p *processes) namespace(f *process.File) (namespace string, ok bool) {
+	if strings.HasPrefix(f.Path, "mnt:[") {
+		return f.Path, true
+	}
+	if f.Use != process.Open || p.nsfs == 0 || f.Stamp.Device != p.nsfs {
+		return "", false
+	}
+	return mount.NamespaceAt(f.Link)
 }
 
 // note remembers a file on the data root's devices.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/moby/sys/mountinfo"
+
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/mount"
 	"github.com/docker-orphans/docker-orphans/scan/process"
@@ -95,9 +97,9 @@ func (p *processes) reaches(pid int) bool {
 }
 
 // judgeUnmounted makes doubts of mounts that processes keep from outside of
-// every mount table: namespaces behind a descriptor, and overlays that were
-// taken from their place while something had them open. A process that started
-// meanwhile explains most.
+// every mount table: namespaces behind a descriptor that cannot be entered, and
+// overlays that were taken from their place while something had them open. A
+// process that started meanwhile explains most.
 func (p *processes) judgeUnmounted(ctx context.Context) error {
 	survey := mount.Survey{Namespaces: p.devices.namespaces, Pins: p.pins}
 	if len(p.overlay) == 0 && len(survey.Unseen()) == 0 {
@@ -107,6 +109,15 @@ func (p *processes) judgeUnmounted(ctx context.Context) error {
 		return err
 	}
 	survey.Namespaces = p.devices.namespaces
+	err := survey.ReadPinned(ctx, p.in.Proc, func(v *mount.View, m *mountinfo.Info) {
+		p.mount(p.devices.places, v, m)
+		if device := mount.Device(m); p.devices.sites[device] != inData {
+			p.devices.sites[device] = elsewhere
+		}
+	})
+	if err != nil {
+		return err
+	}
 	seen := map[int]bool{}
 	for _, s := range p.overlay {
 		info, err := process.Describe(s.link)
