@@ -2,7 +2,6 @@ package scan
 
 import (
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -10,32 +9,43 @@ import (
 )
 
 // The forms of names that Docker gives. Anything else is unknown, and
-// unknown is never removed (rule 3).
-var (
-	id64      = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	idInit    = regexp.MustCompile(`^[0-9a-f]{64}-init$`)
-	idBuild   = regexp.MustCompile(`^[0-9a-z]{25}$`)
-	shortLink = regexp.MustCompile(`^[A-Z2-7]{26}$`)
-	removing  = regexp.MustCompile(`^[0-9a-f]{64}-[0-9a-z]+-removing$`)
-)
+// unknown is never removed (rule 3). They are asked for every name of a data
+// root, hence no regular expressions.
 
 // IsID reports whether the name is 64 hexadecimal digits (moby stringid).
-func IsID(name string) bool { return len(name) == 64 && id64.MatchString(name) }
+func IsID(name string) bool { return len(name) == 64 && only(name, "0123456789abcdef") }
 
 // IsInitID reports whether the name is that of a container's init layer.
-func IsInitID(name string) bool { return len(name) == 69 && idInit.MatchString(name) }
+func IsInitID(name string) bool {
+	id, ok := strings.CutSuffix(name, "-init")
+	return ok && IsID(id)
+}
 
 // IsBuildID reports whether the name is of BuildKit's making (identity.NewID).
-func IsBuildID(name string) bool { return len(name) == 25 && idBuild.MatchString(name) }
+func IsBuildID(name string) bool {
+	return len(name) == 25 && only(name, "0123456789abcdefghijklmnopqrstuvwxyz")
+}
 
 // IsLayerID reports whether a graphdriver may have a layer of this name.
 func IsLayerID(name string) bool { return IsID(name) || IsInitID(name) || IsBuildID(name) }
 
 // IsLinkName reports whether the name is that of an overlay2 short link.
-func IsLinkName(name string) bool { return len(name) == 26 && shortLink.MatchString(name) }
+func IsLinkName(name string) bool {
+	return len(name) == 26 && only(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+}
 
-// IsRemoving reports whether a layerdb entry of this name is being released.
-func IsRemoving(name string) bool { return removing.MatchString(name) }
+// IsRemoving reports whether a layerdb entry of this name is being released:
+// "<chain>-<random>-removing".
+func IsRemoving(name string) bool {
+	rest, ok := strings.CutSuffix(name, "-removing")
+	id, random, cut := strings.Cut(rest, "-")
+	return ok && cut && IsID(id) && random != "" && only(random, "0123456789abcdefghijklmnopqrstuvwxyz")
+}
+
+// only reports whether a name has no other characters than these.
+func only(name, characters string) bool {
+	return strings.IndexFunc(name, func(r rune) bool { return strings.IndexRune(characters, r) < 0 }) < 0
+}
 
 // ChainNode is the node of a layerdb entry. The chain id may have its
 // "sha256:" or not.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -20,7 +21,7 @@ type dirs struct {
 	other func(name string) bool
 	// inspect adds what the driver keeps inside of one layer's directory:
 	// its physical parents. An error means that they are not known.
-	inspect func(in *scan.Input, g *scan.Graph, layer scan.Node) error
+	inspect func(in *scan.Input, p *scan.Page, layer scan.Node) error
 }
 
 // layer is the node of a layer's id.
@@ -34,37 +35,38 @@ func (d *dirs) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) err
 	if err != nil {
 		return err
 	}
-	ids := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if d.other(e.Name) {
-			continue
-		}
-		if err := d.add(in, g, e); err != nil {
-			return err
-		}
-		ids[e.Name] = true
+	entries = slices.DeleteFunc(entries, func(e scan.Entry) bool { return d.other(e.Name) })
+	pages := make([]scan.Page, len(entries))
+	if err := scan.Parallel(ctx, len(entries), func(i int) { d.read(in, &pages[i], entries[i]) }); err != nil {
+		return err
 	}
-	for id := range ids {
-		if ids[id+"-init"] {
-			g.Refer(d.layer(id), d.layer(id+"-init"), scan.ByInitName)
+	ids := make(map[string]bool, len(entries))
+	for i := range pages {
+		g.Enter(&pages[i])
+		if pages[i].Err != nil {
+			return pages[i].Err
+		}
+		ids[entries[i].Name] = true
+	}
+	for _, e := range entries {
+		if ids[e.Name+"-init"] {
+			g.Refer(d.layer(e.Name), d.layer(e.Name+"-init"), scan.ByInitName)
 		}
 	}
 	return nil
 }
 
-// add adds one entry of the directory. Only a failure that keeps the list
-// from being complete is an error.
-func (d *dirs) add(in *scan.Input, g *scan.Graph, e scan.Entry) error {
+// read reads one entry of the directory. Only a failure that keeps the list
+// from being complete is the page's error.
+func (d *dirs) read(in *scan.Input, p *scan.Page, e scan.Entry) {
 	name := d.dir + "/" + e.Name
 	info, err := in.Tree.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed since it was listed
+		return // removed since it was listed
 	}
 	if err != nil {
-		return err
+		p.Err = err
+		return
 	}
 	o := scan.Object{
 		Node: d.layer(e.Name), Backend: d.backend, Paths: []string{name},
@@ -74,20 +76,19 @@ func (d *dirs) add(in *scan.Input, g *scan.Graph, e scan.Entry) error {
 		o.Name = d.dir + "/" + scan.Printable(e.Name)
 		o.Paths[0] = o.Name
 	}
-	g.Add(o)
+	p.Objects = append(p.Objects, o)
 	if !info.Mode.IsDir() || d.inspect == nil {
-		return nil
+		return
 	}
 	// A directory of some other name may still lie on layers; if not, that is
 	// no reason to doubt any.
-	if err := d.inspect(in, g, o.Node); err != nil && o.Unrecognised == "" && !gone(in, name) {
-		g.Doubt(scan.Doubt{
+	if err := d.inspect(in, p, o.Node); err != nil && o.Unrecognised == "" && !gone(in, name) {
+		p.Doubts = append(p.Doubts, scan.Doubt{
 			Source: scan.SourceID("backend " + d.backend), Where: name, Err: err.Error(),
 			Hint:  "what this layer lies on is not known; it may be any layer",
 			Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}}, Of: o.Node,
 		})
 	}
-	return nil
 }
 
 // gone reports whether a layer was removed while it was being read.

@@ -54,20 +54,33 @@ func (l *links) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) er
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := l.addLink(in, g, e); err != nil {
+	targets := make([]target, len(entries))
+	err = scan.Parallel(ctx, len(entries), func(i int) {
+		targets[i].to, targets[i].err = in.Tree.ReadLink(l.link(entries[i].Name).Name)
+	})
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := l.addLink(in, g, e, targets[i]); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
-// lower adds what lies below a layer.
-func (l *links) lower(in *scan.Input, g *scan.Graph, layer scan.Node) error {
+// A target is what a link was found to lead to.
+type target struct {
+	to  string
+	err error
+}
+
+// lower reads what lies below a layer.
+func (l *links) lower(in *scan.Input, p *scan.Page, layer scan.Node) error {
 	short, err := small(in, layer.Name+"/link")
 	switch {
 	case err == nil && scan.IsLinkName(short):
-		g.Refer(l.link(short), layer, scan.ByLink)
+		p.Refer(l.link(short), layer, scan.ByLink)
 	case err == nil:
 		return fmt.Errorf("link: %q is not a short name", short)
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errEmpty):
@@ -85,7 +98,7 @@ func (l *links) lower(in *scan.Input, g *scan.Graph, layer scan.Node) error {
 		if !ok || !scan.IsLinkName(short) {
 			return fmt.Errorf("lower: %q is not a short link", element)
 		}
-		g.Refer(layer, l.link(short), scan.ByLower)
+		p.Refer(layer, l.link(short), scan.ByLower)
 	}
 	return nil
 }
@@ -109,24 +122,23 @@ func (l *links) base(in *scan.Input, layer scan.Node) error {
 
 // addLink adds one entry of l/: a reference to its layer, or an object if the
 // layer is gone.
-func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry) error {
+func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry, found target) error {
 	node := l.link(e.Name)
 	o := scan.Object{Node: node, Backend: l.backend, Paths: []string{node.Name}, Medium: scan.File}
 	var id string
-	target, err := in.Tree.ReadLink(node.Name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(found.err, fs.ErrNotExist):
 		return nil // removed since it was listed
 	case e.Type&fs.ModeSymlink == 0:
 		o.Unrecognised = "not a symbolic link"
-	case err != nil:
-		return err
+	case found.err != nil:
+		return found.err
 	case !scan.IsLinkName(e.Name):
 		o.Unrecognised = "the driver gives no link such a name"
 	default:
 		var ok bool
-		if id, ok = linkTarget(target); !ok {
-			o.Unrecognised = fmt.Sprintf("leads to %q, which is no layer's diff", target)
+		if id, ok = linkTarget(found.to); !ok {
+			o.Unrecognised = fmt.Sprintf("leads to %q, which is no layer's diff", found.to)
 		}
 	}
 	if o.Unrecognised != "" {

@@ -88,40 +88,21 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
+	pages := make([]scan.Page, len(entries))
+	if err := scan.Parallel(ctx, len(entries), func(i int) { db.entry(&pages[i], entries[i]) }); err != nil {
+		return 0, err
+	}
 	count := 0
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return 0, err
+	for i := range pages {
+		db.g.Enter(&pages[i])
+		if pages[i].Err != nil {
+			return 0, pages[i].Err
 		}
-		name := db.dir + "/sha256/" + e.Name
-		info, err := db.in.Tree.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // released since it was listed
+		for _, o := range pages[i].Objects {
+			if o.Kind == scan.KindChain && o.Unrecognised == "" {
+				count++
+			}
 		}
-		if err != nil {
-			return 0, err
-		}
-		o := scan.Object{
-			Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name, Paths: []string{name},
-			Medium: scan.Directory, Stamp: info.Stamp,
-		}
-		switch {
-		case !info.Mode.IsDir():
-			o.Unrecognised = "not a directory"
-		case scan.IsRemoving(e.Name):
-			o.Kind = scan.KindRemoving
-			db.removing(o)
-			continue
-		case !scan.IsID(e.Name):
-			o.Unrecognised = "no layer has such an id"
-		default:
-			count++
-			db.chain(o)
-			continue
-		}
-		o.Name = db.dir + "/sha256/" + scan.Printable(e.Name)
-		o.Paths[0] = o.Name
-		db.g.Add(o)
 	}
 	if count == 0 {
 		db.emptyDoubt("sha256")
@@ -129,36 +110,67 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	return count, nil
 }
 
+// entry reads one entry of the registry.
+func (db *layerDB) entry(p *scan.Page, e scan.Entry) {
+	name := db.dir + "/sha256/" + e.Name
+	info, err := db.in.Tree.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // released since it was listed
+	}
+	if err != nil {
+		p.Err = err
+		return
+	}
+	o := scan.Object{
+		Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name, Paths: []string{name},
+		Medium: scan.Directory, Stamp: info.Stamp,
+	}
+	switch {
+	case !info.Mode.IsDir():
+		o.Unrecognised = "not a directory"
+	case scan.IsRemoving(e.Name):
+		o.Kind = scan.KindRemoving
+		db.removing(p, &o)
+	case scan.IsID(e.Name):
+		db.chain(p, &o)
+	default:
+		o.Unrecognised = "no layer has such an id"
+	}
+	if o.Unrecognised != "" && o.Kind == scan.KindChain {
+		o.Name = db.dir + "/sha256/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
+	}
+	p.Objects = append(p.Objects, o)
+}
+
 // removing reads a layer whose release was interrupted. What is left of it is
 // named by its cache-id alone.
-func (db *layerDB) removing(o scan.Object) {
+func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
 	o.Was = "image layer whose removal was interrupted"
 	id, err := word(db.in, o.Name+"/cache-id")
 	switch {
 	case err == nil && scan.IsLayerID(id):
-		db.g.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
+		p.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
 	case err == nil:
 		o.Unrecognised = fmt.Sprintf("cache-id %q is no layer's id", id)
 	case !errors.Is(err, fs.ErrNotExist):
-		db.doubt(o.Name, err, scan.TypeLayer)
+		p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer))
 	}
-	db.g.Add(o)
 }
 
 // chain reads one registered layer and checks that its id follows from its
 // content: the id is a digest of its diff and its parent's id, so a file that
 // was lost or damaged shows (moby layer.CreateChainID).
-func (db *layerDB) chain(o scan.Object) {
-	defer func() { db.g.Add(o) }()
+func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 	id, err := word(db.in, o.Name+"/cache-id")
 	if err == nil && !scan.IsLayerID(id) {
 		err = fmt.Errorf("cache-id: %q is no layer's id", id)
 	}
 	if err != nil {
-		db.chainDoubt(&o, err)
+		db.chainDoubt(p, o, err)
 		return
 	}
-	db.g.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
+	p.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
 	if layer := db.b.Layer(id); db.g.Object(layer) == nil {
 		if _, err := db.in.Tree.Stat(layer.Name); errors.Is(err, fs.ErrNotExist) {
 			o.Missing = "its layer " + layer.Name + " is gone"
@@ -166,26 +178,26 @@ func (db *layerDB) chain(o scan.Object) {
 	}
 	diff, err := word(db.in, o.Name+"/diff")
 	if err != nil {
-		db.chainDoubt(&o, err)
+		db.chainDoubt(p, o, err)
 		return
 	}
 	parent, err := word(db.in, o.Name+"/parent")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		db.chainDoubt(&o, err)
+		db.chainDoubt(p, o, err)
 		return
 	}
 	if chainID(parent, diff) != "sha256:"+path.Base(o.Name) {
-		db.chainDoubt(&o, errors.New("its id does not follow from its diff and parent: one of them is damaged"))
+		db.chainDoubt(p, o, errors.New("its id does not follow from its diff and parent: one of them is damaged"))
 		return
 	}
 	if parent != "" {
-		db.g.Refer(o.Node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
+		p.Refer(o.Node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
 	}
 }
 
 // chainDoubt doubts what a damaged entry may have named. An entry that is
 // altogether empty names nothing: it only is in a pull's way.
-func (db *layerDB) chainDoubt(o *scan.Object, err error) {
+func (db *layerDB) chainDoubt(p *scan.Page, o *scan.Object, err error) {
 	if gone(db.in, o.Name) {
 		return
 	}
@@ -193,15 +205,19 @@ func (db *layerDB) chainDoubt(o *scan.Object, err error) {
 		o.Missing = "the entry is empty"
 		return
 	}
-	db.doubt(o.Name, err, scan.TypeLayer, scan.TypeImageLayer)
+	p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
 }
 
 func (db *layerDB) doubt(where string, err error, types ...scan.Type) {
-	db.g.Doubt(scan.Doubt{
+	db.g.Doubt(db.doubtOf(where, err, types...))
+}
+
+func (db *layerDB) doubtOf(where string, err error, types ...scan.Type) scan.Doubt {
+	return scan.Doubt{
 		Source: scan.SourceLayerDB, Where: where, Err: err.Error(),
 		Hint:  "which layer it names is not known; it may be any",
 		Scope: scan.Scope{Backend: db.b.Name, Types: types},
-	})
+	}
 }
 
 // maxNesting bounds how deep mount records are looked for: an image mount's

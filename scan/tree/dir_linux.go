@@ -17,7 +17,13 @@ func (d *Disk) ReadDir(name string) ([]scan.Entry, error) {
 	if err != nil {
 		return nil, fail(name, err)
 	}
-	defer unix.Close(fd) // nothing was written through it
+	entries, err := d.list(fd, name)
+	d.dirs.keep(name, fd, len(entries))
+	return entries, err
+}
+
+// list reads a whole directory.
+func (d *Disk) list(fd int, name string) ([]scan.Entry, error) {
 	buf := d.lists.Get().(*[beneath.ListSize]byte)
 	defer d.lists.Put(buf)
 	var entries []scan.Entry

@@ -27,6 +27,7 @@ type Disk struct {
 	calls  beneath.Calls
 	walker *usage.Walker
 	lists  sync.Pool // *[]byte, for ReadDir
+	dirs   openDirs
 }
 
 // Open opens the data root. The path to it may contain symbolic links, its
@@ -66,6 +67,7 @@ func (d *Disk) Path() string { return d.path }
 
 // Close releases the data root.
 func (d *Disk) Close() error {
+	d.dirs.close()
 	if err := unix.Close(d.root); err != nil {
 		return fail(d.path, err)
 	}

@@ -64,7 +64,10 @@ func (d *Disk) Open(name string) (scan.ReaderAt, error) {
 
 // regular opens a file and makes sure that it is one.
 func (d *Disk) regular(name string) (fd int, size int64, err error) {
-	fd, err = d.calls.File(d.root, name)
+	err = d.dirs.from(d.root, name, func(dir int, rest string) (err error) {
+		fd, err = d.calls.File(dir, rest)
+		return err
+	})
 	if err != nil {
 		return -1, 0, err
 	}

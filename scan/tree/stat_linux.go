@@ -2,6 +2,7 @@ package tree
 
 import (
 	"io/fs"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -11,13 +12,19 @@ import (
 
 // Stat implements [scan.Tree].
 func (d *Disk) Stat(name string) (scan.Info, error) {
-	fd, err := d.calls.Path(d.root, name)
-	if err != nil {
-		return scan.Info{}, fail(name, err)
-	}
-	defer unix.Close(fd) // nothing was written through it
 	var st beneath.Stat
-	if err := d.calls.Fstat(fd, &st); err != nil {
+	err := d.dirs.from(d.root, name, func(dir int, rest string) error {
+		if d.calls.Statx && d.calls.MountID && single(rest) {
+			return d.calls.Lstat(dir, &append([]byte(rest), 0)[0], &st)
+		}
+		fd, err := d.calls.Path(dir, rest)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd) // nothing was written through it
+		return d.calls.Fstat(fd, &st)
+	})
+	if err != nil {
 		return scan.Info{}, fail(name, err)
 	}
 	return scan.Info{
@@ -34,18 +41,35 @@ func (d *Disk) Stat(name string) (scan.Info, error) {
 	}, nil
 }
 
+// single reports a name of one element, which the kernel resolves without
+// going anywhere.
+func single(name string) bool {
+	return beneath.Check(name) == nil && name != "." && strings.IndexByte(name, '/') < 0
+}
+
 // ReadLink implements [scan.Tree].
 func (d *Disk) ReadLink(name string) (string, error) {
-	fd, err := d.calls.Path(d.root, name)
-	if err != nil {
-		return "", fail(name, err)
-	}
-	defer unix.Close(fd)          // nothing was written through it
 	var target [unix.PathMax]byte // no link that can be followed is longer
-	n, err := unix.Readlinkat(fd, "", target[:])
-	if err == unix.ENOENT {
-		return "", fail(name, errNotLink) // the descriptor is there, so it is not a link's
-	}
+	var n int
+	err := d.dirs.from(d.root, name, func(dir int, rest string) (err error) {
+		if single(rest) {
+			n, err = unix.Readlinkat(dir, rest, target[:])
+			if err == unix.EINVAL {
+				return errNotLink
+			}
+			return err
+		}
+		fd, err := d.calls.Path(dir, rest)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd) // nothing was written through it
+		n, err = unix.Readlinkat(fd, "", target[:])
+		if err == unix.ENOENT {
+			return errNotLink // the descriptor is there, so it is not a link's
+		}
+		return err
+	})
 	if err != nil {
 		return "", fail(name, err)
 	}
