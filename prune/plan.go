@@ -144,22 +144,30 @@ func order(orphans []*scan.Finding, before [][]int) []int {
 		}
 	}
 	for len(done) < len(orphans) {
-		before := len(done)
-		for _, hand := range []bool{true, false} {
-			for i, f := range orphans {
-				if !gone[i] && waiting[i] == 0 && (remover(f) != Adopt) == hand {
-					take(i)
-				}
-			}
-			if len(done) > before {
-				break
-			}
-		}
-		if len(done) == before {
-			take(slices.Index(gone, false))
-		}
+		take(next(orphans, gone, waiting))
 	}
 	return done
+}
+
+// next is the orphan that should go now: the first by hand that nothing is
+// before, else the first such of the daemon's, else, in a cycle, the first.
+func next(orphans []*scan.Finding, gone []bool, waiting []int) int {
+	adopt := -1
+	for i, f := range orphans {
+		if gone[i] || waiting[i] > 0 {
+			continue
+		}
+		if remover(f) != Adopt {
+			return i
+		}
+		if adopt < 0 {
+			adopt = i
+		}
+	}
+	if adopt >= 0 {
+		return adopt
+	}
+	return slices.Index(gone, false)
 }
 
 // link fills in which steps each step comes after.

@@ -47,10 +47,10 @@ func TestPlan(t *testing.T) {
 	plan := NewPlan(g, findings)
 	assert.Equal(t, plan.String(), ""+
 		"#1 free layer overlay2/top, no record names it; old\n"+
-		"#2 quarantine layer overlay2/"+id+", no record names it; old\n"+
-		"#3 free download tmp/GetImageBlob1, no record names it; old\n"+
-		"#4 free layer overlay2/base, no record names it; old [after 1]\n"+
-		"#5 adopt image-layer "+chain.Name+", no record names it; old [after 2]\n")
+		"#2 free layer overlay2/base, no record names it; old [after 1]\n"+
+		"#3 quarantine layer overlay2/"+id+", no record names it; old\n"+
+		"#4 free download tmp/GetImageBlob1, no record names it; old\n"+
+		"#5 adopt image-layer "+chain.Name+", no record names it; old [after 3]\n")
 
 	data, err := json.Marshal(Result{Plan: plan, Steps: []Outcome{{Step: 1, Done: true, Bytes: 7}}})
 	assert.NilError(t, err)

@@ -44,7 +44,12 @@ func IsRemoving(name string) bool {
 
 // only reports whether a name has no other characters than these.
 func only(name, characters string) bool {
-	return strings.IndexFunc(name, func(r rune) bool { return strings.IndexRune(characters, r) < 0 }) < 0
+	for i := range len(name) {
+		if strings.IndexByte(characters, name[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // ChainNode is the node of a layerdb entry. The chain id may have its
