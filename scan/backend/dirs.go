@@ -83,11 +83,17 @@ func (d *dirs) read(in *scan.Input, p *scan.Page, e scan.Entry) {
 	// A directory of some other name may still lie on layers; if not, that is
 	// no reason to doubt any.
 	if err := d.inspect(in, p, o.Node); err != nil && o.Unrecognised == "" && !gone(in, name) {
-		p.Doubts = append(p.Doubts, scan.Doubt{
-			Source: scan.SourceID("backend " + d.backend), Where: name, Err: err.Error(),
-			Hint:  "what this layer lies on is not known; it may be any layer",
-			Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}}, Of: o.Node,
-		})
+		p.Doubts = append(p.Doubts, d.unknownParents(o.Node, err))
+	}
+}
+
+// unknownParents is the doubt of a layer of which it cannot be told what lies
+// below it.
+func (d *dirs) unknownParents(layer scan.Node, err error) scan.Doubt {
+	return scan.Doubt{
+		Source: scan.SourceID("backend " + d.backend), Where: layer.Name, Err: err.Error(),
+		Hint:  "what this layer lies on is not known; it may be any layer",
+		Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}}, Of: layer,
 	}
 }
 

@@ -48,11 +48,8 @@ func (l *links) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) er
 		return err
 	}
 	entries, err := in.Tree.ReadDir(l.dir + "/l")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // no layer was ever made, or every lower file below now leads nowhere, which Classify sees
-	}
-	if err != nil {
-		return err
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // if it is missing, either no layer was ever made or every lower file leads nowhere, which Classify sees
 	}
 	targets := make([]target, len(entries))
 	err = scan.Parallel(ctx, len(entries), func(i int) {
@@ -66,6 +63,39 @@ func (l *links) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) er
 			return err
 		}
 	}
+	return l.unlinked(ctx, in, g)
+}
+
+// unlinked adds the short names of layers that no link leads to, from their
+// link files: what lies on such a layer names a link that was lost.
+func (l *links) unlinked(ctx context.Context, in *scan.Input, g *scan.Graph) error {
+	linked := map[scan.Node]bool{}
+	for r := range g.Refs {
+		if r.Why == scan.ByLink {
+			linked[r.To] = true
+		}
+	}
+	for i := range g.Objects {
+		o := &g.Objects[i]
+		if o.Kind != scan.KindLayer || o.Backend != l.backend || linked[o.Node] || o.Unrecognised != "" {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		short, err := small(in, o.Name+"/link")
+		if err == nil && !scan.IsLinkName(short) {
+			err = fmt.Errorf("link: %q is not a short name", short)
+		}
+		switch {
+		case err == nil:
+			g.Refer(l.link(short), o.Node, scan.ByLink)
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errEmpty):
+			// Being made or half removed: nothing was ever mounted on it.
+		default:
+			g.Doubt(l.unknownParents(o.Node, err))
+		}
+	}
 	return nil
 }
 
@@ -77,15 +107,6 @@ type target struct {
 
 // lower reads what lies below a layer.
 func (l *links) lower(in *scan.Input, p *scan.Page, layer scan.Node) error {
-	short, err := small(in, layer.Name+"/link")
-	switch {
-	case err == nil && scan.IsLinkName(short):
-		p.Refer(l.link(short), layer, scan.ByLink)
-	case err == nil:
-		return fmt.Errorf("link: %q is not a short name", short)
-	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errEmpty):
-		return err
-	}
 	lower, err := small(in, layer.Name+"/lower")
 	if errors.Is(err, fs.ErrNotExist) {
 		return l.base(in, layer)
