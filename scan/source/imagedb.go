@@ -54,19 +54,21 @@ func (db *imageDB) collect(ctx context.Context) (string, error) {
 		emptyDoubt(db.g, db.b, scan.SourceImageDB, db.dir+"/imagedb", scan.TypeLayer, scan.TypeImageLayer)
 	}
 	db.tags(len(entries))
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		db.image(e.Name)
+	configs := make([]*imageConfig, len(entries))
+	errs := make([]error, len(entries))
+	read := func(i int) { configs[i], errs[i] = readImage(db.in, db.configName(entries[i].Name), entries[i].Name) }
+	if err := scan.Parallel(ctx, len(entries), read); err != nil {
+		return "", err
+	}
+	for i, e := range entries {
+		db.image(e.Name, configs[i], errs[i])
 	}
 	return fmt.Sprintf("%s: %d images", db.b.Name, len(entries)), nil
 }
 
 // image adds one image: it needs every layer that its config names.
-func (db *imageDB) image(hex string) {
-	name := db.dir + "/imagedb/content/sha256/" + hex
-	config, err := readImage(db.in, name, hex)
+func (db *imageDB) image(hex string, config *imageConfig, err error) {
+	name := db.configName(hex)
 	if err != nil {
 		if !gone(db.in, name) {
 			db.doubt(name, err, "which layers this image has is not known; they may be any")
