@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -82,7 +81,7 @@ func (d *dirs) read(in *scan.Input, p *scan.Page, e scan.Entry) {
 	}
 	// A directory of some other name may still lie on layers; if not, that is
 	// no reason to doubt any.
-	if err := d.inspect(in, p, o.Node); err != nil && o.Unrecognised == "" && !gone(in, name) {
+	if err := d.inspect(in, p, o.Node); err != nil && o.Unrecognised == "" && !in.Gone(name) {
 		p.Doubts = append(p.Doubts, d.unknownParents(o.Node, err))
 	}
 }
@@ -95,12 +94,6 @@ func (d *dirs) unknownParents(layer scan.Node, err error) scan.Doubt {
 		Hint:  "what this layer lies on is not known; it may be any layer",
 		Scope: scan.Scope{Backend: d.backend, Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer}}, Of: layer,
 	}
-}
-
-// gone reports whether a layer was removed while it was being read.
-func gone(in *scan.Input, name string) bool {
-	_, err := in.Tree.Stat(name)
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 // unrecognised says why an entry is not a layer as we know it, or "".
@@ -129,18 +122,6 @@ func probe(name string) bool {
 	return name == "backingFsBlockDev"
 }
 
-var errEmpty = errors.New("is empty")
-
-// small reads a file that holds one word or a short list. A file that is
-// there and empty is an error: the daemon never means that.
-func small(in *scan.Input, name string) (string, error) {
-	const limit = 64 << 10 // 125 layers × 29 bytes fit many times
-	data, err := in.Tree.ReadFile(name, limit)
-	if err != nil {
-		return "", err
-	}
-	if text := strings.TrimSpace(string(data)); text != "" {
-		return text, nil
-	}
-	return "", fmt.Errorf("%s: %w", name, errEmpty)
-}
+// small is the limit of a link or lower file: 125 layers × 29 bytes fit many
+// times.
+const small = 64 << 10

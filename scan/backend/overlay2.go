@@ -83,14 +83,14 @@ func (l *links) unlinked(ctx context.Context, in *scan.Input, g *scan.Graph) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		short, err := small(in, o.Name+"/link")
+		short, err := in.Word(o.Name+"/link", small)
 		if err == nil && !scan.IsLinkName(short) {
 			err = fmt.Errorf("link: %q is not a short name", short)
 		}
 		switch {
 		case err == nil:
 			g.Refer(l.link(short), o.Node, scan.ByLink)
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errEmpty):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, scan.ErrEmpty):
 			// Being made or half removed: nothing was ever mounted on it.
 		default:
 			g.Doubt(l.unknownParents(o.Node, err))
@@ -107,7 +107,7 @@ type target struct {
 
 // lower reads what lies below a layer.
 func (l *links) lower(in *scan.Input, p *scan.Page, layer scan.Node) error {
-	lower, err := small(in, layer.Name+"/lower")
+	lower, err := in.Word(layer.Name+"/lower", small)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l.base(in, layer)
 	}
@@ -165,7 +165,7 @@ func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry, found targe
 	if o.Unrecognised != "" {
 		o.Name = l.dir + "/l/" + scan.Printable(e.Name)
 		o.Paths[0] = o.Name
-	} else if g.Object(l.layer(id)) != nil || !gone(in, l.layer(id).Name) {
+	} else if g.Object(l.layer(id)) != nil || !in.Gone(l.layer(id).Name) {
 		g.Refer(node, l.layer(id), scan.ByLink)
 		return nil
 	} else if g.Has(node) {

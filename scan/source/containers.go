@@ -204,7 +204,7 @@ func (c *containers) paths(node scan.Node, file string) {
 // names may be its.
 func (c *containers) withoutConfig(id string, err error) {
 	node := scan.ContainerNode(id)
-	if gone(c.in, node.Name) {
+	if c.in.Gone(node.Name) {
 		return
 	}
 	c.unreadable = append(c.unreadable, id)

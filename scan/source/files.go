@@ -2,9 +2,7 @@ package source
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 )
@@ -14,28 +12,6 @@ const (
 	maxWord   = 4 << 10
 	maxConfig = 64 << 20
 )
-
-var errEmpty = errors.New("is empty")
-
-// word reads a file that holds one word. An empty file is an error: the
-// daemon never means that.
-func word(in *scan.Input, name string) (string, error) {
-	data, err := in.Tree.ReadFile(name, maxWord)
-	if err != nil {
-		return "", err
-	}
-	text := strings.TrimSpace(string(data))
-	if text == "" {
-		return "", fmt.Errorf("%s: %w", name, errEmpty)
-	}
-	return text, nil
-}
-
-// gone reports whether something vanished while it was being read.
-func gone(in *scan.Input, name string) bool {
-	_, err := in.Tree.Stat(name)
-	return errors.Is(err, fs.ErrNotExist)
-}
 
 // addDownload adds a temporary file or directory. It belongs to a backend or,
 // where that is "", to the daemon.

@@ -70,7 +70,7 @@ func (db *imageDB) collect(ctx context.Context) (string, error) {
 func (db *imageDB) image(hex string, config *imageConfig, err error) {
 	name := db.configName(hex)
 	if err != nil {
-		if !gone(db.in, name) {
+		if !db.in.Gone(name) {
 			db.doubt(name, err, "which layers this image has is not known; they may be any")
 		}
 		return

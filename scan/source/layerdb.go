@@ -147,7 +147,7 @@ func (db *layerDB) entry(p *scan.Page, e scan.Entry) {
 // named by its cache-id alone.
 func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
 	o.Was = "image layer whose removal was interrupted"
-	id, err := word(db.in, o.Name+"/cache-id")
+	id, err := db.in.Word(o.Name+"/cache-id", maxWord)
 	switch {
 	case err == nil && scan.IsLayerID(id):
 		p.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
@@ -162,7 +162,7 @@ func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
 // content: the id is a digest of its diff and its parent's id, so a file that
 // was lost or damaged shows (moby layer.CreateChainID).
 func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
-	id, err := word(db.in, o.Name+"/cache-id")
+	id, err := db.in.Word(o.Name+"/cache-id", maxWord)
 	if err == nil && !scan.IsLayerID(id) {
 		err = fmt.Errorf("cache-id: %q is no layer's id", id)
 	}
@@ -176,12 +176,12 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 			o.Missing = "its layer " + layer.Name + " is gone"
 		}
 	}
-	diff, err := word(db.in, o.Name+"/diff")
+	diff, err := db.in.Word(o.Name+"/diff", maxWord)
 	if err != nil {
 		db.chainDoubt(p, o, err)
 		return
 	}
-	parent, err := word(db.in, o.Name+"/parent")
+	parent, err := db.in.Word(o.Name+"/parent", maxWord)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		db.chainDoubt(p, o, err)
 		return
@@ -198,7 +198,7 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 // chainDoubt doubts what a damaged entry may have named. An entry that is
 // altogether empty names nothing: it only is in a pull's way.
 func (db *layerDB) chainDoubt(p *scan.Page, o *scan.Object, err error) {
-	if gone(db.in, o.Name) {
+	if db.in.Gone(o.Name) {
 		return
 	}
 	if entries, dirErr := db.in.Tree.ReadDir(o.Name); dirErr == nil && len(entries) == 0 {
@@ -260,7 +260,7 @@ func (db *layerDB) mounts(ctx context.Context, name string, depth int) (int, err
 				return 0, err
 			}
 			count += n
-		case !gone(db.in, node.Name):
+		case !db.in.Gone(node.Name):
 			db.partial(node.Name, errors.New("has no mount-id"))
 		}
 	}
@@ -294,7 +294,7 @@ func (db *layerDB) mount(node scan.Node) {
 	o := scan.Object{
 		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
 	}
-	mountID, err := word(db.in, node.Name+"/mount-id")
+	mountID, err := db.in.Word(node.Name+"/mount-id", maxWord)
 	if err == nil && !scan.IsID(mountID) {
 		err = fmt.Errorf("mount-id: %q is no layer's id", mountID)
 	}
@@ -304,7 +304,7 @@ func (db *layerDB) mount(node scan.Node) {
 	}
 	db.g.Add(o)
 	db.g.Refer(node, db.b.Layer(mountID), scan.ByMountID)
-	initID, err := word(db.in, node.Name+"/init-id")
+	initID, err := db.in.Word(node.Name+"/init-id", maxWord)
 	switch {
 	case err == nil && scan.IsInitID(initID):
 		db.g.Refer(node, db.b.Layer(initID), scan.ByInitID)
@@ -313,7 +313,7 @@ func (db *layerDB) mount(node scan.Node) {
 	case !errors.Is(err, fs.ErrNotExist):
 		db.doubt(node.Name, err, scan.TypeLayer)
 	}
-	parent, err := word(db.in, node.Name+"/parent")
+	parent, err := db.in.Word(node.Name+"/parent", maxWord)
 	switch {
 	case err == nil && scan.IsID(strings.TrimPrefix(parent, "sha256:")):
 		db.g.Refer(node, scan.ChainNode(db.b.Name, parent), scan.ByParent)

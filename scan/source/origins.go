@@ -55,7 +55,7 @@ func origin(in *scan.Input, driver string, chain scan.Node, parent map[scan.Node
 	found := ""
 	for seen := map[scan.Node]bool{}; chain.Name != "" && !seen[chain]; chain = parent[chain] {
 		seen[chain] = true
-		diff, err := word(in, chain.Name+"/diff")
+		diff, err := in.Word(chain.Name+"/diff", maxWord)
 		if err != nil {
 			return ""
 		}

@@ -43,7 +43,7 @@ func collectPlugins(ctx context.Context, in *scan.Input, g *scan.Graph) (string,
 			continue // storage, tmp, what is left of a removal: nothing there is a plugin
 		}
 		name := pluginsDir + "/" + e.Name + "/config.json"
-		if err := readPlugin(in, g, name); err != nil && !gone(in, pluginsDir+"/"+e.Name) {
+		if err := readPlugin(in, g, name); err != nil && !in.Gone(pluginsDir+"/"+e.Name) {
 			doubtPlugin(g, name, err)
 		}
 		count++
