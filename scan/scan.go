@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -67,8 +68,8 @@ func (g *Graph) backendOf(in *Input, n Node) string {
 	return ""
 }
 
-// finish records how a reading went. An error that left no doubt of its own
-// becomes one, over the given scope.
+// finish records how a reading went. An error becomes a doubt over the given
+// scope, unless the reading left one as wide.
 func (g *Graph) finish(in *Input, r Report, err error, scope Scope) {
 	r.Ended = in.Now()
 	r.Complete = err == nil
@@ -77,7 +78,8 @@ func (g *Graph) finish(in *Input, r Report, err error, scope Scope) {
 		return
 	}
 	for _, d := range g.Doubts {
-		if d.Source == r.Source {
+		wide := reflect.DeepEqual(d.Scope, scope) || reflect.DeepEqual(d.Scope, Scope{})
+		if d.Source == r.Source && d.Of == (Node{}) && wide {
 			return
 		}
 	}

@@ -69,6 +69,7 @@ func (c *containers) add(e scan.Entry) bool {
 	switch {
 	case err != nil:
 		o.Unrecognised = err.Error()
+		c.unread(node.Name, err)
 	case !scan.IsID(e.Name):
 		o.Unrecognised = "no container has such an id"
 	case !info.Mode.IsDir():
@@ -109,6 +110,9 @@ func (c *containers) config(id string) (*containerConfig, error) {
 	name := "containers/" + id + "/config.v2.json"
 	data, err := c.in.Tree.ReadFile(name, maxConfig)
 	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			c.unread(name, err)
+		}
 		return nil, err
 	}
 	var config containerConfig
@@ -119,6 +123,15 @@ func (c *containers) config(id string) (*containerConfig, error) {
 		return nil, fmt.Errorf("%s: is the config of %q", name, scan.Printable(config.ID))
 	}
 	return &config, nil
+}
+
+// unread doubts everything: what is there and cannot be read may say that its
+// container needs any layer and any path.
+func (c *containers) unread(where string, err error) {
+	c.g.Doubt(scan.Doubt{
+		Source: scan.SourceContainers, Where: scan.Printable(where), Err: said(err, where),
+		Hint: "what this container needs is not known; it may be anything below the data root",
+	})
 }
 
 // container adds what a container with a readable config needs.

@@ -154,7 +154,7 @@ func (db *imageDB) tag(tag, id string) {
 	if !strings.Contains(tag, "@") { // name@digest is no name that people use
 		db.g.Title(node, tag)
 	}
-	if _, err := db.in.Tree.Stat(db.configName(id)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := db.in.Tree.Stat(db.configName(id)); err != nil { // lost, or perhaps lost
 		db.g.Host.LostTags = append(db.g.Host.LostTags, "tag "+tag)
 	}
 }

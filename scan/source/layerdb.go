@@ -172,8 +172,11 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 	}
 	p.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
 	if layer := db.b.Layer(id); db.g.Object(layer) == nil {
-		if _, err := db.in.Tree.Stat(layer.Name); errors.Is(err, fs.ErrNotExist) {
+		switch _, err := db.in.Tree.Stat(layer.Name); {
+		case errors.Is(err, fs.ErrNotExist):
 			o.Missing = "its layer " + layer.Name + " is gone"
+		case err != nil:
+			p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
 		}
 	}
 	diff, err := db.in.Word(o.Name+"/diff", maxWord)
@@ -287,7 +290,7 @@ func (db *layerDB) mount(node scan.Node) {
 	info, err := db.in.Tree.Stat(node.Name)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			db.doubt(node.Name, err, scan.TypeLayer)
+			db.doubt(node.Name, err, scan.TypeLayer, scan.TypeImageLayer)
 		}
 		return
 	}

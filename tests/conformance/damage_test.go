@@ -4,7 +4,6 @@ package conformance
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -118,42 +117,28 @@ func isLegitimate(name string, d damage) bool {
 }
 
 func TestDamageMakesNoOrphans(t *testing.T) {
-	for _, driver := range []string{"overlay2", "fuse-overlayfs", "vfs"} {
-		for _, online := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s online=%t", driver, online), func(t *testing.T) {
-				script := rich
-				if driver != "vfs" {
-					script += overlayOnly
+	eachSettled(t, func(t *testing.T, c *testkit.Case) {
+		before := verdicts(t, c)
+		assert.Assert(t, slices.Contains(values(before), scan.Orphan), "nothing is an orphan to begin with")
+		cases := 0
+		for _, name := range everything(t, c.Dir) {
+			for _, d := range damages {
+				if isLegitimate(name, d) || !hurt(t, c.Dir, name, d) {
+					continue
 				}
-				script += "now +48h\n"
-				if online {
-					script += "online started=+1h\nforget {container leak}\nforget {image held}\n"
-				}
-				c, err := testkit.Run(t.TempDir(), driver, script)
-				assert.NilError(t, err)
-				before := verdicts(t, c)
-				assert.Assert(t, slices.Contains(values(before), scan.Orphan), "nothing is an orphan to begin with")
-				cases := 0
-				for _, name := range everything(t, c.Dir) {
-					for _, d := range damages {
-						if isLegitimate(name, d) || !hurt(t, c.Dir, name, d) {
-							continue
-						}
-						cases++
-						for node, after := range verdicts(t, c) {
-							was := before[owner(node, name)]
-							if after == scan.Orphan && was != scan.Orphan {
-								t.Errorf("%s %s: %s was %s and is an orphan", c.Symbols(name), d.name, c.Symbols(node.String()), was)
-							}
-						}
-						heal(t, c.Dir, name)
+				cases++
+				for node, after := range verdicts(t, c) {
+					was := before[owner(node, name)]
+					if after == scan.Orphan && was != scan.Orphan {
+						t.Errorf("%s %s: %s was %s and is an orphan", c.Symbols(name), d.name, c.Symbols(node.String()), was)
 					}
 				}
-				assert.DeepEqual(t, verdicts(t, c), before)
-				t.Logf("%d kinds of damage", cases)
-			})
+				heal(t, c.Dir, name)
+			}
 		}
-	}
+		assert.DeepEqual(t, verdicts(t, c), before)
+		t.Logf("%d kinds of damage", cases)
+	})
 }
 
 // owner is the thing whose verdict before the damage counts for a node: for a

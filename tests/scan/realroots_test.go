@@ -1,54 +1,20 @@
 package scan_test
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 	"gotest.tools/v3/assert"
 )
 
-// truth is what is known of a real root: the daemon's own view before it was
-// broken, and what was broken.
-type truth struct {
-	DriverLayers map[string]struct {
-		State   string
-		LayerDB []string `json:"layerdb"`
-		Reasons []string
-	} `json:"driver_layers"`
-	LayerDB map[string]struct{ State string } `json:"layerdb"`
-	Mounts  map[string]struct{ State string } `json:"layerdb_mounts"`
-}
-
-// unpack unpacks a real data root.
-func unpack(t *testing.T, name string) (*testkit.Case, truth) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("real roots hold devices, owners and trusted xattrs: run the tests as root")
-	}
-	dir := t.TempDir()
-	out, err := exec.Command("tar", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xSpf",
-		"../testdata/roots/"+name+".tar.gz", "-C", dir).CombinedOutput()
-	assert.NilError(t, err, "%s", out)
-	data, err := os.ReadFile("../testdata/roots/" + name + ".truth.json")
-	assert.NilError(t, err)
-	var want truth
-	assert.NilError(t, json.Unmarshal(data, &want))
-	root := &testkit.Root{Dir: filepath.Join(dir, "root"), Driver: name}
-	return &testkit.Case{Root: root, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
-}
-
 // Every layer, registered layer and mount record of the real roots gets the
 // verdict that is true of it.
 func TestRealRoots(t *testing.T) {
-	for _, name := range []string{"overlay2", "vfs", "fuse-overlayfs"} {
+	for _, name := range testkit.RealRoots {
 		t.Run(name, func(t *testing.T) {
-			c, want := unpack(t, name)
+			c, want := testkit.Unpack(t, "../testdata/roots", name)
 			g, findings := testkit.Judge(t, c)
 			got := map[string]scan.Finding{}
 			for _, f := range findings {

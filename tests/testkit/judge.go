@@ -40,9 +40,25 @@ func Input(t testing.TB, c *Case) *scan.Input {
 // Judge scans and judges a case's data root.
 func Judge(t testing.TB, c *Case) (*scan.Graph, []scan.Finding) {
 	t.Helper()
+	return JudgeInput(t, Input(t, c), c.Policy)
+}
+
+// Tapped is Input with a hook in front of every read of the data root, those
+// of databases too.
+func Tapped(t testing.TB, c *Case, before func(Read) error) *scan.Input {
+	t.Helper()
 	in := Input(t, c)
+	tap := &Tap{Tree: in.Tree, Before: before}
+	in.Tree = tap
+	in.Bolt = func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, tap, name) }
+	return in
+}
+
+// JudgeInput scans and judges.
+func JudgeInput(t testing.TB, in *scan.Input, p scan.Policy) (*scan.Graph, []scan.Finding) {
+	t.Helper()
 	g := scan.Scan(t.Context(), in, source.All)
-	findings, err := scan.Judge(t.Context(), in, g, c.Policy)
+	findings, err := scan.Judge(t.Context(), in, g, p)
 	assert.NilError(t, err)
 	return g, findings
 }

@@ -1,0 +1,46 @@
+package testkit
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"gotest.tools/v3/assert"
+)
+
+// RealRoots are the data roots that real daemons wrote, by storage driver.
+var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs"}
+
+// A Truth is what is known of a real root: the daemon's own view before it was
+// broken, and what was broken.
+type Truth struct {
+	DriverLayers map[string]struct {
+		State   string
+		LayerDB []string `json:"layerdb"`
+		Reasons []string
+	} `json:"driver_layers"`
+	LayerDB map[string]struct{ State string } `json:"layerdb"`
+	Mounts  map[string]struct{ State string } `json:"layerdb_mounts"`
+}
+
+// Unpack unpacks a real data root from the directory of all of them.
+func Unpack(t testing.TB, from, name string) (*Case, Truth) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("real roots hold devices, owners and trusted xattrs: run the tests as root")
+	}
+	dir := t.TempDir()
+	out, err := exec.Command("tar", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xSpf",
+		filepath.Join(from, name+".tar.gz"), "-C", dir).CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	data, err := os.ReadFile(filepath.Join(from, name+".truth.json"))
+	assert.NilError(t, err)
+	var want Truth
+	assert.NilError(t, json.Unmarshal(data, &want))
+	root := &Root{Dir: filepath.Join(dir, "root"), Driver: name}
+	return &Case{Root: root, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
+}
