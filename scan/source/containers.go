@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -144,10 +143,10 @@ func (c *containers) container(id string, config *containerConfig) {
 	c.paths(node, "config.v2.json")
 	c.paths(node, "hostconfig.json")
 	for _, b := range c.in.Backends {
-		if config.Driver != "" && config.Driver != b.Name {
-			continue
-		}
 		mount := scan.MountNode(b.Name, id)
+		if config.Driver != "" && config.Driver != b.Name && c.g.Object(mount) == nil {
+			continue // a container of another driver; with a record in this one it owns that all the same
+		}
 		c.g.Refer(node, mount, scan.ByRWLayer)
 		for _, m := range config.MountPoints {
 			if m.ID != "" && c.g.Has(scan.MountNode(b.Name, m.ID)) { // an image mount of Docker 29
@@ -155,16 +154,6 @@ func (c *containers) container(id string, config *containerConfig) {
 			}
 		}
 		c.image(b, node, mount, config.Image)
-	}
-}
-
-// alias learns by which path the daemon knew the data root, from the path of
-// a file that it keeps in the container's directory: a root that was moved,
-// copied or mounted elsewhere is still named by that path in every config.
-func (c *containers) alias(node scan.Node, hosts string) {
-	root, ok := strings.CutSuffix(hosts, "/"+node.Name+"/hosts")
-	if ok && root != c.in.DataRoot && !slices.Contains(c.in.Aliases, root) {
-		c.in.Aliases = append(c.in.Aliases, root)
 	}
 }
 
@@ -185,29 +174,6 @@ func (c *containers) image(b *scan.Backend, node, mount scan.Node, id string) {
 			Source: scan.SourceContainers, Where: mount.Name, Err: "names no parent, though its container has an image",
 			Hint:  "its parent file was lost: which layers the container lies on is not known",
 			Scope: scan.Scope{Backend: b.Name, Types: []scan.Type{scan.TypeImageLayer, scan.TypeLayer}},
-		})
-	}
-}
-
-// paths adds a reference to whatever lies at a path below the data root that
-// a config names: a bind mount into a volume or a layer.
-func (c *containers) paths(node scan.Node, file string) {
-	name := node.Name + "/" + file
-	data, err := c.in.Tree.ReadFile(name, maxConfig)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	if err == nil {
-		err = eachPath(c.in, data, func(to scan.Node) {
-			if to != node && (to.Kind != scan.KindLayer || isThere(c.in, c.g, to)) { // a path may name what was removed long ago
-				c.g.Refer(node, to, scan.ByPath)
-			}
-		})
-	}
-	if err != nil {
-		c.g.Doubt(scan.Doubt{
-			Source: scan.SourceContainers, Where: name, Err: err.Error(),
-			Hint: "which paths below the data root it uses is not known; they may lead anywhere",
 		})
 	}
 }
@@ -235,7 +201,9 @@ func (c *containers) withoutConfig(id string, err error) {
 			Scope: scan.Scope{Nodes: []scan.Node{node, mount}},
 		})
 	}
-	if !recorded {
+	if recorded {
+		c.lostPaths(node)
+	} else {
 		c.g.Doubt(scan.Doubt{
 			Source: scan.SourceContainers, Where: node.Name, Err: "has no config and no layerdb/mounts/" + scan.Short(id),
 			Hint:  "any layer without a record may be this container's data",
