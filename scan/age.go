@@ -34,12 +34,16 @@ type age struct {
 
 // ageOf applies an age rule to an object.
 func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
-	made := o.Stamp.Made()
+	made := o.Made()
 	switch {
 	case made.After(p.Now) || o.Stamp.Change.After(p.Now):
 		return age{verdict: Young, text: "its time lies in the future"}
 	case !h.OldestWriteSet.IsZero() && !made.Before(h.OldestWriteSet.Add(-writeSetMargin)):
-		return age{verdict: Held, text: "a layer is being written since " + clock(h.OldestWriteSet)}
+		text := "a layer is being written since " + clock(h.OldestWriteSet)
+		if h.OldestWriteSet.Equal(Unborn) {
+			text = "a layer is being written, and since when is not known"
+		}
+		return age{verdict: Held, text: text}
 	case !h.Online && h.Owner == nil:
 		return age{verdict: Orphan, text: "no daemon runs on this data root: nothing is in flight"}
 	}
@@ -57,8 +61,8 @@ func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 	return p.unchanged(h, o)
 }
 
-// unchanged asks whether an object rested for the grace, not counting the
-// time that the machine slept: nothing could have changed it then.
+// unchanged asks whether an object rested for the grace, not counting time in
+// which nothing could have changed it.
 func (p Policy) unchanged(h *Host, o *Object) age {
 	newest := o.Usage.Newest
 	if o.Stamp.Change.After(newest) {
@@ -70,8 +74,12 @@ func (p Policy) unchanged(h *Host, o *Object) age {
 	if !o.Usage.Complete {
 		return age{verdict: Young, text: "its newest change is not known: " + o.Usage.Problem}
 	}
-	if rest := p.Now.Sub(newest) - h.Suspended; rest < p.Grace {
-		return age{verdict: Young, text: fmt.Sprintf("changed %s, less than %s ago", clock(newest), span(p.Grace))}
+	if rest := p.Now.Sub(newest) - h.lost(); rest < p.Grace {
+		text := fmt.Sprintf("changed %s, less than %s ago", clock(newest), span(p.Grace))
+		if p.Now.Sub(newest) >= p.Grace {
+			text += " without " + span(h.lost().Round(time.Second)) + " for which the machine slept or its clock was set forward"
+		}
+		return age{verdict: Young, text: text}
 	}
 	return age{verdict: Orphan, text: fmt.Sprintf("unchanged since %s, longer than %s", clock(newest), span(p.Grace))}
 }
@@ -87,6 +95,19 @@ func (h *Host) daemonStart() (time.Time, bool) {
 		return h.TmpMade, true
 	}
 	return h.Owner.Started, true
+}
+
+// lost is how much of the time since the daemon started did not pass for it:
+// the machine slept, or somebody set its clock forward. The daemon's start as
+// the process table tells it moves along with the wall clock; the birth of
+// <root>/tmp, moments later, does not. That also tells of a virtual machine that
+// stood still, which its kernel does not count as sleep.
+func (h *Host) lost() time.Duration {
+	lost := h.Suspended
+	if h.Owner != nil && !h.TmpMade.IsZero() {
+		lost += max(0, h.Owner.Started.Sub(h.TmpMade))
+	}
+	return lost
 }
 
 // span writes a duration without its trailing zeros: "24h", not "24h0m0s".

@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -74,6 +76,10 @@ func TestAge(t *testing.T) {
 		{"since the daemon, changed itself", AgeMade, nil, Stamp{Birth: started.Add(hour), Change: now.Add(-hour)}, &Usage{Newest: now.Add(-30 * hour), Complete: true}, Young, false},
 		{"not walked to the end", AgeMade, nil, Stamp{Birth: started.Add(hour), Change: started.Add(hour)}, &Usage{Newest: started.Add(hour)}, Young, false},
 		{"the machine slept", AgeMade, func(h *Host) { h.Suspended = hour }, Stamp{Birth: started.Add(hour), Change: started.Add(hour)}, &Usage{Newest: now.Add(-24 * hour), Complete: true}, Young, false},
+		{"the clock was set forward", AgeMade, func(h *Host) { h.Owner.Started = started.Add(2 * hour) }, Stamp{Birth: started.Add(hour), Change: started.Add(hour)}, &Usage{Newest: now.Add(-25 * hour), Complete: true}, Young, false},
+		{"the clock was set forward, long ago", AgeMade, func(h *Host) { h.Owner.Started = started.Add(2 * hour) }, Stamp{Birth: started.Add(hour), Change: started.Add(hour)}, &Usage{Newest: now.Add(-26 * hour), Complete: true}, Orphan, false},
+		{"the clock was set back", AgeLastChange, func(h *Host) { h.Owner.Started = started.Add(-2 * hour) }, Stamp{Birth: started, Change: started}, &Usage{Newest: now.Add(-24 * hour), Complete: true}, Orphan, false},
+		{"a board without a clock", AgeLastChange, func(h *Host) { h.TmpMade, h.Owner.Started = time.Unix(60, 0), now.Add(-hour) }, Stamp{Birth: time.Unix(90, 0), Change: time.Unix(90, 0)}, &Usage{Newest: time.Unix(90, 0), Complete: true}, Young, false},
 		{"last change alone", AgeLastChange, nil, Stamp{Birth: started.Add(-hour), Change: started.Add(-hour)}, nil, Young, true},
 		{"last change, long ago", AgeLastChange, nil, Stamp{Birth: started.Add(-hour), Change: started.Add(-hour)}, &Usage{Newest: started, Complete: true}, Orphan, false},
 		{"download since the daemon", AgeMadeBefore, nil, Stamp{Birth: started.Add(hour), Change: started.Add(hour)}, &Usage{Newest: started.Add(hour), Complete: true}, Young, false},
@@ -82,6 +88,7 @@ func TestAge(t *testing.T) {
 		{"changed in the future", AgeMade, nil, Stamp{Birth: started.Add(-hour), Change: now.Add(hour)}, nil, Young, false},
 		{"future below", AgeLastChange, nil, Stamp{Birth: started, Change: started}, &Usage{Newest: now.Add(hour), Complete: true}, Young, false},
 		{"a layer is being written", AgeMade, func(h *Host) { h.OldestWriteSet = started.Add(-2 * hour) }, Stamp{Birth: started.Add(-2*hour - 9*time.Minute), Change: started.Add(-2 * hour)}, nil, Held, false},
+		{"a layer is being written since who knows", AgeMade, func(h *Host) { h.OldestWriteSet = Unborn }, Stamp{Birth: started.Add(-9 * hour), Change: started.Add(-9 * hour)}, nil, Held, false},
 		{"older than what is being written", AgeMade, func(h *Host) { h.OldestWriteSet = started.Add(-2 * hour) }, Stamp{Birth: started.Add(-3 * hour), Change: started.Add(-2 * hour)}, nil, Orphan, false},
 		{"offline", AgeLastChange, func(h *Host) { *h = Host{} }, Stamp{Birth: now.Add(-1), Change: now.Add(-1)}, nil, Orphan, false},
 		{"offline, but a process has it locked", AgeLastChange, func(h *Host) { h.Online = false }, Stamp{Birth: now.Add(-1), Change: now.Add(-1)}, nil, Young, true},
@@ -340,4 +347,36 @@ func TestStraysAreLookedFor(t *testing.T) {
 	assert.Equal(t, verdictOf(t, g, n), Orphan)
 	g.Object(n).Usage.OpenedBy = "editor (pid 7)"
 	assert.Equal(t, verdictOf(t, g, n), Held)
+}
+
+// A subvolume that was made of an old one carries its times: only its medium
+// tells when it was made.
+func TestCreatedByTheMedium(t *testing.T) {
+	old := now.Add(-72 * time.Hour)
+	for name, tc := range map[string]struct {
+		created time.Time
+		err     error
+		want    Verdict
+	}{
+		"long ago":     {old, nil, Orphan},
+		"just now":     {now.Add(-time.Minute), nil, Young},
+		"in future":    {now.Add(time.Minute), nil, Young},
+		"cannot tell":  {time.Time{}, errors.New("inappropriate ioctl for device"), Unsure},
+		"does not say": {time.Time{}, nil, Unsure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := layerNode("snapshot")
+			b := &Backend{
+				Name: "overlay2", Dir: "overlay2",
+				Enumerate: func(_ context.Context, _ *Input, g *Graph) error { g.addLayer("snapshot", old); return nil },
+				Created:   func(context.Context, *Input, *Object) (time.Time, error) { return tc.created, tc.err },
+			}
+			g := Scan(t.Context(), &Input{Backends: []*Backend{b}, Now: func() time.Time { return now }}, nil)
+			g.Reports = append(g.Reports, testGraph().Reports...)
+			online(g, now.Add(-48*time.Hour))
+			assert.Equal(t, verdictOf(t, g, n), tc.want)
+			doubted := len(g.Doubts) == 1 && slices.Equal(g.Doubts[0].Scope.Nodes, []Node{n})
+			assert.Equal(t, doubted, tc.want == Unsure, "%v", g.Doubts)
+		})
+	}
 }

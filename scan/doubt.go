@@ -79,7 +79,7 @@ func (s Scope) covers(o *Object, t Type) bool {
 		return false
 	case s.BuildID && !IsBuildID(base(o.Name)):
 		return false
-	case !s.Since.IsZero() && o.Stamp.Made().Before(s.Since):
+	case !s.Since.IsZero() && o.Made().Before(s.Since):
 		return false
 	}
 	return true

@@ -105,6 +105,9 @@ type Object struct {
 	Paths   []string `json:"paths"`             // below the data root, the main one first
 	Medium  Medium   `json:"medium"`
 	Stamp   Stamp    `json:"stamp"`
+	// Created is when its medium says that it was made, where the stamp does
+	// not tell: see [Backend].Created. Zero for others.
+	Created time.Time `json:"created,omitzero"`
 
 	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
 	Missing      string `json:"missing,omitempty"`      // the data that this record names and that is not there
@@ -114,6 +117,14 @@ type Object struct {
 	Labels Labels `json:"labels,omitzero"`
 
 	Usage *Usage `json:"usage,omitempty"` // nil until walked
+}
+
+// Made is the latest moment at which the object can have been made.
+func (o *Object) Made() time.Time {
+	if !o.Created.IsZero() {
+		return o.Created
+	}
+	return o.Stamp.Made()
 }
 
 // Usage is what a walk of an object's paths found.

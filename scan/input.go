@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -102,6 +104,20 @@ type DaemonInfo struct {
 	Rootless        bool
 }
 
+// Since reports whether the daemon is known to be of a version or later.
+func (i *DaemonInfo) Since(major, minor int) bool {
+	parts := strings.SplitN(i.Version, ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	is, err := strconv.Atoi(parts[0])
+	if err != nil {
+		return false
+	}
+	isMinor, err := strconv.Atoi(parts[1])
+	return err == nil && (is > major || is == major && isMinor >= minor)
+}
+
 // DaemonImage is one image of GET /images/json?all=1 and its inspect.
 type DaemonImage struct {
 	ID     string // "sha256:<hex>"
@@ -143,10 +159,12 @@ type Host struct {
 	// nil when none does.
 	Owner *Process `json:"owner,omitempty"`
 	// TmpMade is the birth of <root>/tmp, which the daemon makes anew at
-	// each start (17.05 on): its start in the file system's clock.
+	// each start (17.05 on): its start in the file system's clock. It is zero
+	// where the daemon does not, or the file system does not tell births.
 	TmpMade time.Time `json:"tmpMade,omitzero"`
 	// OldestWriteSet is the birth of the oldest layer that a process is
-	// writing now; zero when none is being written.
+	// writing now; zero when none is being written, and [Unborn] when one is
+	// and its birth is not known.
 	OldestWriteSet time.Time `json:"oldestWriteSet,omitzero"`
 	// Suspended is how long the machine slept since it booted.
 	Suspended time.Duration `json:"suspended,omitempty"`
@@ -157,6 +175,9 @@ type Host struct {
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`
 }
+
+// Unborn is the birth of what may have been made at any time.
+var Unborn = time.Unix(0, 0).UTC()
 
 // An OpenFile is a file that a process has open.
 type OpenFile struct {

@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // A Backend is what holds layers. It says what there is; it does not judge
@@ -17,6 +18,11 @@ type Backend struct {
 	Enumerate func(ctx context.Context, in *Input, g *Graph) error
 	// Layer returns the node of a layer's id.
 	Layer func(id string) Node
+	// Created tells when a layer was made, for media whose files carry the
+	// times of another: a subvolume of btrfs (its otime) and a dataset of zfs
+	// (its creation) begin as copies of their origin, times and all. nil: a
+	// layer is as old as its directory.
+	Created func(ctx context.Context, in *Input, o *Object) (time.Time, error)
 }
 
 // A Source says what is in use.

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -38,7 +39,34 @@ func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
 		g.finish(in, report, err, Scope{})
 	}
 	g.addLate(in)
+	g.created(ctx, in)
 	return g
+}
+
+// created asks the backends when their layers were made, where the layers'
+// own directories do not tell. What cannot be told is a doubt.
+func (g *Graph) created(ctx context.Context, in *Input) {
+	for _, b := range in.Backends {
+		if b.Created == nil {
+			continue
+		}
+		for i := range g.Objects {
+			o := &g.Objects[i]
+			if o.Kind != KindLayer || o.Backend != b.Name || o.Unrecognised != "" {
+				continue
+			}
+			var err error
+			if o.Created, err = b.Created(ctx, in, o); err == nil && o.Created.IsZero() {
+				err = errors.New("not told")
+			}
+			if err != nil {
+				g.Doubt(Doubt{
+					Source: SourceID("backend " + b.Name), Where: o.Name, Err: "when it was made: " + err.Error(),
+					Scope: Scope{Nodes: []Node{o.Node}},
+				})
+			}
+		}
+	}
 }
 
 // addLate adds what references name and enumeration did not see, if it is on

@@ -116,6 +116,7 @@ func online(ctx context.Context, o Options, info scan.DaemonInfo) (*scan.Input, 
 		return nil, nil, errors.Join(err, done())
 	}
 	in.Daemon, in.Info, in.Backends = o.Daemon, info, []*scan.Backend{b}
+	in.Host.TmpMade = tmpMade(in)
 	in.Host.Online = true
 	in.Host.Info = scan.HostInfo{EngineID: info.EngineID, Version: info.Version, Driver: info.Driver}
 	return in, done, nil
@@ -167,9 +168,6 @@ func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error
 	}
 	if in.Host.Owner, err = process.Owner(o.Proc, root, databases(root)...); err != nil {
 		return nil, nil, errors.Join(&Error{Object: root, Err: err, hint: "which process uses the data root cannot be told"}, disk.Close())
-	}
-	if made, err := disk.Stat("tmp"); err == nil && made.Mode.IsDir() {
-		in.Host.TmpMade = made.Stamp.Made()
 	}
 	return in, disk.Close, ctx.Err()
 }

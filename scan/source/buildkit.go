@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"strconv"
-	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
@@ -82,7 +81,7 @@ func (bk *buildKit) missing() string {
 		o := &bk.g.Objects[i]
 		made = made || (o.Kind == scan.KindLayer || o.Kind == scan.KindMount) && scan.IsBuildID(path.Base(o.Name))
 	}
-	if made || bk.since(18, 9) {
+	if made || bk.in.Info.Since(18, 9) {
 		const hint = "if it was removed while Docker ran, restart Docker; if its disk is not mounted, mount it"
 		bk.doubt(buildDir, errors.New("is missing, and with it all that the build cache needs"), hint)
 		return "buildkit is missing"
@@ -99,7 +98,7 @@ func (bk *buildKit) databases() []string {
 		return !errors.Is(err, fs.ErrNotExist) // an error is met again when it is read
 	}
 	want := []string{buildSnapshots, buildLeases, buildRecords}
-	if !bk.since(20, 10) && !there(buildRecords) && !there(buildLeases) {
+	if !bk.in.Info.Since(20, 10) && !there(buildRecords) && !there(buildLeases) {
 		want = []string{buildSnapshots, buildRecordsV1}
 	}
 	var names []string
@@ -167,24 +166,10 @@ func (bk *buildKit) compare(databases []string) {
 				bk.doubt(name, fmt.Errorf("%s has another file of this name open", owner.Name), hint)
 			}
 		}
-		if len(files) == 0 && bk.since(18, 9) && !bk.in.Info.ContainerdStore {
+		if len(files) == 0 && bk.in.Info.Since(18, 9) && !bk.in.Info.ContainerdStore {
 			bk.doubt(name, fmt.Errorf("%s does not have it open", owner.Name), hint)
 		}
 	}
-}
-
-// since reports whether the daemon is known to be of a version or later.
-func (bk *buildKit) since(major, minor int) bool {
-	parts := strings.SplitN(bk.in.Info.Version, ".", 3)
-	if bk.in.Daemon == nil || len(parts) < 2 {
-		return false
-	}
-	is, err := strconv.Atoi(parts[0])
-	if err != nil {
-		return false
-	}
-	isMinor, err := strconv.Atoi(parts[1])
-	return err == nil && (is > major || is == major && isMinor >= minor)
 }
 
 // doubt puts in doubt whatever BuildKit alone may need: the layers and mount

@@ -239,11 +239,14 @@ func (p *processes) writeSet(name string, f *process.File) {
 		!strings.HasPrefix(parts[4], "write-set-") && !strings.HasPrefix(parts[4], "layer-") {
 		return
 	}
-	made := f.Stamp.Made() // of a file in it, as old as the write-set or younger
-	if info, err := p.in.Tree.Stat(path.Join(parts[:5]...)); err == nil && (made.IsZero() || info.Stamp.Made().Before(made)) {
-		made = info.Stamp.Made()
+	made := f.Stamp.Birth // of a file in it, as old as the write-set or younger
+	if info, err := p.in.Tree.Stat(path.Join(parts[:5]...)); err == nil && (made.IsZero() || info.Stamp.Birth.Before(made)) {
+		made = info.Stamp.Birth
 	}
-	if oldest := &p.g.Host.OldestWriteSet; !made.IsZero() && (oldest.IsZero() || made.Before(*oldest)) {
+	if made.IsZero() {
+		made = scan.Unborn // its changes go on with every file that is written
+	}
+	if oldest := &p.g.Host.OldestWriteSet; oldest.IsZero() || made.Before(*oldest) {
 		*oldest = made
 	}
 }

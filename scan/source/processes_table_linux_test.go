@@ -207,6 +207,13 @@ func TestProcessesWriteSets(t *testing.T) {
 		assert.NilError(t, err)
 		assert.Equal(t, g.Host.OldestWriteSet, old.Stamp.Made())
 	})
+	t.Run("a file system that tells no births", func(t *testing.T) {
+		in, g := processRoot(t)
+		in.Tree = birthless{in.Tree}
+		_, err := collectProcesses(t, in, g, map[string]string{"12/fd/7": "-> ROOT/image/overlay2/layerdb/tmp/write-set-7"})
+		assert.NilError(t, err)
+		assert.Equal(t, g.Host.OldestWriteSet, scan.Unborn)
+	})
 	t.Run("other files in layerdb are none", func(t *testing.T) {
 		in, g := processRoot(t)
 		putFile(t, in.DataRoot, "image/overlay2/layerdb/tmp/other/x", "x")

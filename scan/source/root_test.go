@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
@@ -116,4 +117,13 @@ func (b brokenTree) Stat(name string) (scan.Info, error) {
 		return scan.Info{}, err
 	}
 	return b.Tree.Stat(name)
+}
+
+// birthless is a tree of a file system that tells no births.
+type birthless struct{ scan.Tree }
+
+func (b birthless) Stat(name string) (scan.Info, error) {
+	info, err := b.Tree.Stat(name)
+	info.Stamp.Birth = time.Time{}
+	return info, err
 }
