@@ -197,8 +197,12 @@ type Input struct {
 	Tree     Tree
 	DataRoot string   // absolute and resolved, for what names paths: mount tables, configs, the API
 	Aliases  []string // other absolute paths that lead to the data root, as configs may name them
-	Host     Host     // what locating the daemon found
-	Daemon   Daemon   // nil: no daemon runs, everything is read from disk
+	// Resolve returns where an absolute path of the machine leads, by
+	// symbolic links and mounts, as a path that begins with DataRoot if it
+	// leads there. nil: paths lead where they say.
+	Resolve  func(abs string) (string, error)
+	Host     Host   // what locating the daemon found
+	Daemon   Daemon // nil: no daemon runs, everything is read from disk
 	Info     DaemonInfo
 	Proc     string                                                    // the process table: "/proc"
 	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it

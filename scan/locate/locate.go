@@ -23,6 +23,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
+	"github.com/docker-orphans/docker-orphans/scan/mount"
 	"github.com/docker-orphans/docker-orphans/scan/process"
 	"github.com/docker-orphans/docker-orphans/scan/tree"
 	"go.etcd.io/bbolt"
@@ -169,6 +170,15 @@ func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error
 	if in.Host.Owner, err = process.Owner(o.Proc, root, databases(root)...); err != nil {
 		return nil, nil, errors.Join(&Error{Object: root, Err: err, hint: "which process uses the data root cannot be told"}, disk.Close())
 	}
+	pid := 0
+	if in.Host.Owner != nil {
+		pid = in.Host.Owner.PID
+	}
+	paths, err := mount.NewResolver(o.Proc, root, pid)
+	if err != nil {
+		return nil, nil, errors.Join(&Error{Object: root, Err: err, hint: "where the paths of containers lead cannot be told"}, disk.Close())
+	}
+	in.Resolve = paths.Resolve
 	return in, disk.Close, ctx.Err()
 }
 

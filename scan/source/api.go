@@ -100,7 +100,11 @@ func (a *api) volumes(ctx context.Context) (int, error) {
 	for _, v := range volumes {
 		node := scan.Node{Kind: scan.KindVolume, Name: v.Name}
 		a.g.Live(node, "volume "+scan.Printable(v.Name), "GET /volumes")
-		if to, ok := objectAt(a.in, v.Mountpoint); ok && to != node {
+		to, ok, err := leadsTo(a.in, v.Mountpoint)
+		if err != nil {
+			return 0, fmt.Errorf("volume %s: %w", scan.Printable(v.Name), err)
+		}
+		if ok && to != node {
 			a.g.Refer(node, to, scan.ByVolume)
 		}
 	}

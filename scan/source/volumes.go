@@ -177,7 +177,11 @@ func (v *volumes) refer(volume, abs, where string) bool {
 		v.referLayer(volume, id, where)
 		return scan.IsID(id)
 	}
-	if to, ok := objectAt(v.in, abs); ok {
+	to, ok, err := leadsTo(v.in, abs)
+	if err != nil {
+		v.doubtAll(where, err)
+	}
+	if ok {
 		v.use(volume, to, scan.ByPath, where)
 	}
 	return false
