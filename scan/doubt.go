@@ -22,6 +22,7 @@ const (
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>
 	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers
 	SourceAPI        SourceID = "api"        // the daemon's answers
+	SourceSystem     SourceID = "system"     // /etc/fstab and other configuration of the machine
 	SourceMounts     SourceID = "mounts"     // the mount tables of every namespace
 	SourceProcesses  SourceID = "processes"  // open files, working directories and roots of every process
 )

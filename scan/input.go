@@ -204,6 +204,7 @@ type Input struct {
 	Host     Host   // what locating the daemon found
 	Daemon   Daemon // nil: no daemon runs, everything is read from disk
 	Info     DaemonInfo
+	Machine  string                                                    // where the machine's own files begin: "/"; "" to leave them alone
 	Proc     string                                                    // the process table: "/proc"
 	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it
 	Backends []*Backend                                                // those whose objects were enumerated

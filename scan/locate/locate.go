@@ -157,7 +157,7 @@ func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error
 	}
 	root := disk.Path()
 	in := &scan.Input{
-		Tree: disk, DataRoot: root, Proc: o.Proc, Now: time.Now,
+		Tree: disk, DataRoot: root, Machine: "/", Proc: o.Proc, Now: time.Now,
 		Bolt: func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
 		Host: scan.Host{DataRoot: root, Now: time.Now()},
 	}

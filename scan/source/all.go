@@ -19,6 +19,7 @@ var All = []*scan.Source{
 	Plugins,
 	Volumes,
 	API,
+	System,
 	Mounts,
 	Processes,
 	Origins,

@@ -75,8 +75,8 @@ func eachString(value any, yield func(string)) {
 func pathsIn(setting string) []string {
 	var paths []string
 	parts := strings.FieldsFunc(setting, func(r rune) bool { return strings.ContainsRune(" \t\n=,:;", r) })
-	for _, p := range append(parts, setting) {
-		if path.IsAbs(p) {
+	for i, p := range append(parts, setting) {
+		if path.IsAbs(p) && (i == 0 || p != parts[0]) { // of one part, the whole is the same
 			paths = append(paths, p)
 		}
 	}

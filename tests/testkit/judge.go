@@ -26,7 +26,7 @@ func Input(t testing.TB, c *Case) *scan.Input {
 		assert.NilError(t, QuietProc(c.proc))
 	}
 	in := &scan.Input{
-		Tree: disk, DataRoot: disk.Path(), Proc: c.proc, Now: time.Now, Host: c.Host,
+		Tree: disk, DataRoot: disk.Path(), Machine: c.machine, Proc: c.proc, Now: time.Now, Host: c.Host,
 		Backends: []*scan.Backend{backend.Named(c.Driver)},
 		Bolt:     func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
 	}

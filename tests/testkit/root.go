@@ -13,6 +13,7 @@
 //	write PATH "CONTENT"              a file (Go quoting), with its directories
 //	link PATH -> TARGET               a symbolic link
 //	mkdir PATH                        a directory
+//	machine PATH "CONTENT"            a file of the machine, such as etc/fstab
 //	rm PATH                           removes whatever is there
 //	mv PATH PATH
 //	online [started=OFFSET]           a daemon runs, since now+OFFSET; it knows what stands above

@@ -18,7 +18,8 @@ type Case struct {
 	Host   scan.Host // the parts that the statements set
 	Policy scan.Policy
 
-	proc string // the process table, made when first needed
+	proc    string // the process table, made when first needed
+	machine string // where the files of the machine are; "" if it has none
 }
 
 // Run carries out the statements of a root file in a new data root of a
@@ -67,6 +68,9 @@ func (c *Case) statement(line string) error {
 		return c.Layer(fields[0], BuildID("build "+fields[0]), on(fields)...)
 	case "buildkit":
 		return c.buildKit(fields)
+	case "machine":
+		name, content, _ := strings.Cut(rest, " ")
+		return c.machineFile(name, content)
 	case "online", "now", "writing":
 		return c.time(word, fields)
 	}
@@ -79,6 +83,16 @@ func on(fields []string) []string {
 		return fields[2:]
 	}
 	return nil
+}
+
+// machineFile makes a file of the machine, outside of the data root.
+func (c *Case) machineFile(name, quoted string) error {
+	content, err := strconv.Unquote(strings.TrimSpace(quoted))
+	if err != nil {
+		return err
+	}
+	c.machine = c.Dir + ".machine"
+	return writeFile(filepath.Join(c.machine, name), content)
 }
 
 func (c *Case) file(word, rest string) error {
