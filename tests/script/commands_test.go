@@ -38,7 +38,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 // dataroot DIR DRIVER FILE makes a data root from the statements in a file
 // (see package testkit), and daemon.json, which says what its daemon answers.
 func dataroot(ts *testscript.TestScript, _ bool, args []string) {
-	c, err := testkit.Run(ts.MkAbs(args[0]), args[1], ts.ReadFile(args[2]))
+	c, err := testkit.RunApart(ts.MkAbs(args[0]), args[1], ts.ReadFile(args[2]))
 	ts.Check(err)
 	worldOf(ts).root = c
 	fake := testkit.FakeDaemon{Driver: args[1], DataRoot: ts.MkAbs(args[0])}

@@ -21,12 +21,12 @@ func (r *Root) newDaemon() *Daemon {
 	for name, id := range r.images {
 		image := scan.DaemonImage{ID: id, Tags: []string{name + ":1"}}
 		for _, layer := range r.below(name) {
-			image.Layers = append([]string{"sha256:" + ID("diff "+layer)}, image.Layers...)
+			image.Layers = append([]string{"sha256:" + r.id("diff "+layer)}, image.Layers...)
 		}
 		d.ImageList = append(d.ImageList, image)
 	}
 	for name := range r.mounts {
-		d.ContainerList = append(d.ContainerList, scan.DaemonContainer{ID: ID("container " + name), Name: "/" + name})
+		d.ContainerList = append(d.ContainerList, scan.DaemonContainer{ID: r.id("container " + name), Name: "/" + name})
 	}
 	for _, id := range r.builds {
 		d.BuildList = append(d.BuildList, id)

@@ -56,12 +56,15 @@ type Root struct {
 	mounts  map[string]string   // container name → layer id
 	builds  map[string]string
 	symbols map[string]string // id → symbol
+	salt    string            // what the ids follow from beside the names
 }
 
 // NewRoot returns an empty data root below a directory.
-func NewRoot(dir, driver string) (*Root, error) {
+func NewRoot(dir, driver string) (*Root, error) { return newRoot(dir, driver, "") }
+
+func newRoot(dir, driver, salt string) (*Root, error) {
 	r := &Root{
-		Dir: dir, Driver: driver,
+		Dir: dir, Driver: driver, salt: salt,
 		layers: map[string]string{}, lowers: map[string][]string{}, chains: map[string][]string{},
 		diffs: map[string]string{}, images: map[string]string{}, mounts: map[string]string{},
 		builds: map[string]string{}, symbols: map[string]string{},
@@ -90,12 +93,14 @@ func ID(name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// BuildID is the 25-character id that follows from a name.
-func BuildID(name string) string { return ID(name)[:25] }
+// buildID is the 25-character id that follows from a name.
+func (r *Root) buildID(name string) string { return r.id(name)[:25] }
 
-// LinkName is the 26-character short name that follows from a name.
-func LinkName(name string) string {
-	sum := sha256.Sum256([]byte("link " + name))
+func (r *Root) id(name string) string { return ID(r.salt + name) }
+
+// linkName is the 26-character short name that follows from a name.
+func (r *Root) linkName(name string) string {
+	sum := sha256.Sum256([]byte(r.salt + "link " + name))
 	return base32.StdEncoding.EncodeToString(sum[:])[:26]
 }
 
@@ -125,13 +130,13 @@ func (r *Root) Layer(name, id string, below ...string) error {
 	if r.Driver == "vfs" {
 		return r.write(dir+"/file", name)
 	}
-	link := LinkName(name)
+	link := r.linkName(name)
 	r.symbols[link] = "{link " + name + "}"
 	files := map[string]string{"diff/file": name, "link": link}
 	if len(below) > 0 {
 		var lower []string
 		for _, b := range below {
-			lower = append(lower, "l/"+LinkName(b))
+			lower = append(lower, "l/"+r.linkName(b))
 		}
 		files["lower"] = strings.Join(lower, ":")
 		files["work/.keep"] = ""
@@ -149,11 +154,11 @@ func (r *Root) Image(name string, layers ...string) error {
 	var diffs, below []string
 	parent := ""
 	for i, layer := range layers {
-		if err := r.Layer(layer, ID("layer "+layer), below...); err != nil {
+		if err := r.Layer(layer, r.id("layer "+layer), below...); err != nil {
 			return err
 		}
 		below = append([]string{layer}, below...)
-		diff := "sha256:" + ID("diff "+layer)
+		diff := "sha256:" + r.id("diff "+layer)
 		diffs = append(diffs, diff)
 		chain := diff
 		if parent != "" {
@@ -213,7 +218,7 @@ func (r *Root) Container(name, image string) error {
 	if len(chains) == 0 {
 		return fmt.Errorf("container %s: no image %s", name, image)
 	}
-	id, mount := ID("container "+name), ID("mount "+name)
+	id, mount := r.id("container "+name), r.id("mount "+name)
 	r.mounts[name] = mount
 	r.symbols[id] = "{container " + name + "}"
 	below := r.below(image)
@@ -284,11 +289,11 @@ func (r *Root) lookUp(kind, name string) (string, error) {
 	case "build":
 		found = r.builds[name]
 	case "container":
-		found = ID("container " + name)
+		found = r.id("container " + name)
 	case "link":
-		found = LinkName(name)
+		found = r.linkName(name)
 	case "id":
-		found = ID(name)
+		found = r.id(name)
 	case "chain":
 		var image string
 		var n int

@@ -24,9 +24,17 @@ type Case struct {
 
 // Run carries out the statements of a root file in a new data root of a
 // storage driver.
-func Run(dir, driver, script string) (*Case, error) {
+func Run(dir, driver, script string) (*Case, error) { return run(dir, driver, "", script) }
+
+// RunApart is Run for a root that is scanned with the machine's own process
+// table: its ids are no other root's, as real ones are. What a process has open
+// is in use wherever its path has the id, and with the ids of Run the tests
+// that run beside this one would hold its layers.
+func RunApart(dir, driver, script string) (*Case, error) { return run(dir, driver, dir, script) }
+
+func run(dir, driver, salt, script string) (*Case, error) {
 	lines := strings.Split(script, "\n")
-	root, err := NewRoot(dir, driver)
+	root, err := newRoot(dir, driver, salt)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +70,10 @@ func (c *Case) statement(line string) error {
 	case "container":
 		return c.Container(fields[0], fields[1])
 	case "layer":
-		return c.Layer(fields[0], ID("layer "+fields[0]), on(fields)...)
+		return c.Layer(fields[0], c.id("layer "+fields[0]), on(fields)...)
 	case "build":
-		c.builds[fields[0]] = BuildID("build " + fields[0])
-		return c.Layer(fields[0], BuildID("build "+fields[0]), on(fields)...)
+		c.builds[fields[0]] = c.buildID("build " + fields[0])
+		return c.Layer(fields[0], c.buildID("build "+fields[0]), on(fields)...)
 	case "buildkit":
 		return c.buildKit(fields)
 	case "machine":
