@@ -15,9 +15,9 @@ import (
 type Reader struct {
 	Proc string
 	// Remote reports a path at which a file system may be mounted that asks
-	// another machine. It is asked about paths as processes see them. nil:
-	// there is none.
-	Remote func(path string) bool
+	// another machine, as a thread sees it, whose directory in the table is
+	// given. nil: there is none.
+	Remote func(thread, path string) bool
 	// RemoteMounts are the ids of those mounts.
 	RemoteMounts map[int]bool
 
@@ -189,7 +189,7 @@ func (t *task) link(f File, at int, name, full string) {
 // silent reports a file that must not be described, as it may be on a file
 // system that does not answer. A descriptor tells which mount it is on.
 func (r *Reader) silent(f *File) bool {
-	if r.Remote == nil || !r.Remote(f.Path) {
+	if r.Remote == nil || !r.Remote(strings.TrimSuffix(f.Root, "/root"), f.Path) {
 		return false
 	}
 	if f.Use != Open {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,7 +143,10 @@ func TestFilesOfARemoteMount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := NewReader("/proc")
-			r.Remote = func(path string) bool { return strings.HasPrefix(path, dir) }
+			r.Remote = func(thread, path string) bool {
+				assert.Equal(t, thread, fmt.Sprintf("/proc/%d", pid))
+				return strings.HasPrefix(path, dir)
+			}
 			r.RemoteMounts = map[int]bool{tc.mount: true}
 			found := files(t, r, pid)
 			f, cwd := found[Open][open], found[WorkingDir][dir]

@@ -17,7 +17,7 @@ var errTable = fmt.Errorf("process table: %w", errors.ErrUnsupported)
 // A Reader reads what processes have open, on Linux.
 type Reader struct {
 	Proc         string
-	Remote       func(path string) bool
+	Remote       func(thread, path string) bool
 	RemoteMounts map[int]bool
 }
 

@@ -2,7 +2,10 @@ package source
 
 import (
 	"context"
+	"os"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/moby/sys/mountinfo"
 
@@ -27,12 +30,12 @@ type devices struct {
 	supers       map[uint64]bool // the data root's, as mount tables have them
 	namespaces   map[string]bool
 	btrfs        bool
-	remotes      map[string]bool // mount points
+	remotes      map[string]map[string]bool // mount points, and the namespaces that have each
 	remoteMounts map[int]bool
 }
 
 func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, error) {
-	d := &devices{sites: map[uint64]site{}, supers: map[uint64]bool{}, remotes: map[string]bool{}, remoteMounts: map[int]bool{}}
+	d := &devices{sites: map[uint64]site{}, supers: map[uint64]bool{}, remotes: map[string]map[string]bool{}, remoteMounts: map[int]bool{}}
 	var err error
 	if d.places, err = mount.PlacesOf(in.Proc, in.DataRoot); err != nil {
 		return nil, err
@@ -60,14 +63,17 @@ func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, e
 
 // survey learns the devices of all mounts.
 func (d *devices) survey(ctx context.Context, proc string) error {
-	survey, err := mount.Read(ctx, proc, 0, func(_ *mount.View, m *mountinfo.Info) {
+	survey, err := mount.Read(ctx, proc, 0, func(v *mount.View, m *mountinfo.Info) {
 		device := mount.Device(m)
 		if d.sites[device] == inData {
 			return
 		}
 		d.sites[device] = elsewhere
 		if mount.Remote(m) {
-			d.remotes[m.Mountpoint] = true
+			if d.remotes[m.Mountpoint] == nil {
+				d.remotes[m.Mountpoint] = map[string]bool{}
+			}
+			d.remotes[m.Mountpoint][v.Namespace] = true
 			d.remoteMounts[m.ID] = true
 		}
 	})
@@ -79,17 +85,38 @@ func (d *devices) survey(ctx context.Context, proc string) error {
 }
 
 // remote reports a path at which a file system may be mounted that asks
-// another machine, in some namespace.
-func (d *devices) remote(name string) bool {
-	if len(d.remotes) == 0 {
+// another machine or another process, in the namespace of a thread. Others do
+// not count: the root of a container may be such a one (fuse-overlayfs), and
+// "/" is also what the kernel says of a directory on a mount that was taken
+// from its place, which nothing but its inode tells. In a namespace that was
+// not read any may be mounted.
+func (d *devices) remote(thread, name string) bool {
+	at := d.remotesAbove(name)
+	if len(at) == 0 {
 		return false
 	}
-	for ; len(name) > 1; name = path.Dir(name) {
-		if d.remotes[name] {
-			return true
-		}
+	namespace, err := os.Readlink(thread + "/ns/mnt")
+	return err != nil || !d.namespaces[namespace] ||
+		slices.ContainsFunc(at, func(in map[string]bool) bool { return in[namespace] || in[""] })
+}
+
+// remotesAbove lists, of the remote mount points at or above a path, the
+// namespaces that have each.
+func (d *devices) remotesAbove(name string) []map[string]bool {
+	if len(d.remotes) == 0 {
+		return nil
 	}
-	return d.remotes["/"]
+	var at []map[string]bool
+	for strings.HasPrefix(name, "/") {
+		if in := d.remotes[name]; in != nil {
+			at = append(at, in)
+		}
+		if name == "/" {
+			break
+		}
+		name = path.Dir(name)
+	}
+	return at
 }
 
 // of tells where a file is.

@@ -17,7 +17,10 @@ import (
 func TestDevices(t *testing.T) {
 	d := &devices{
 		sites: map[uint64]site{0x801: inData, 0x21: elsewhere, 0x22: unknownOverlay}, supers: map[uint64]bool{0x2b: true},
-		remotes: map[string]bool{"/mnt/nfs": true},
+		namespaces: map[string]bool{"mnt:[10]": true, "mnt:[11]": true, "mnt:[12]": true},
+		remotes: map[string]map[string]bool{
+			"/mnt/nfs": {"mnt:[10]": true, "mnt:[12]": true}, "/": {"mnt:[11]": true}, "/untold": {"": true},
+		},
 	}
 	for name, tc := range map[string]struct {
 		use    process.Use
@@ -37,12 +40,23 @@ func TestDevices(t *testing.T) {
 			assert.Equal(t, d.of(f), tc.want)
 		})
 	}
-	for path, want := range map[string]bool{
-		"/mnt/nfs": true, "/mnt/nfs/a/b": true, "/mnt/nfs2": false, "/mnt": false, "/": false, "mnt": false, "": false,
+	proc := procOf(t, map[string]string{
+		"20/ns/mnt": "-> mnt:[10]", "21/ns/mnt": "-> mnt:[11]", "22/ns/mnt": "-> mnt:[12]", "23/ns/mnt": "-> mnt:[13]",
+	})
+	for _, tc := range []struct {
+		pid, path string
+		want      bool
+	}{
+		{"20", "/mnt/nfs", true}, {"20", "/mnt/nfs/a/b", true}, {"20", "/mnt/nfs2", false}, {"20", "/mnt", false},
+		{"20", "/", false}, {"20", "mnt", false}, {"20", "", false},
+		{"21", "/", true}, {"21", "/x", true}, {"21", "pipe:[12]", false},
+		{"22", "/mnt/nfs/a", true}, {"22", "/x", false}, {"22", "/untold/x", true},
+		{"23", "/x", true}, // a namespace that was not read
+		{"24", "/x", true}, // ended
 	} {
-		assert.Equal(t, d.remote(path), want, path)
+		assert.Equal(t, d.remote(proc+"/"+tc.pid, tc.path), tc.want, "%s of %s", tc.path, tc.pid)
 	}
-	assert.Assert(t, (&devices{remotes: map[string]bool{"/": true}}).remote("/x"))
+	assert.Assert(t, !(&devices{}).remote(proc+"/24", "/x"))
 }
 
 // An overlay that is in a mount table when all processes have been read was
@@ -58,10 +72,13 @@ func TestOverlayMountedMeanwhile(t *testing.T) {
 		p := &processes{
 			in: in, g: g, overlay: []sighting{{pid: 12, name: "sh", link: link}},
 			devices: &devices{
-				sites: map[uint64]site{info.Stamp.Device: unknownOverlay}, remotes: map[string]bool{}, remoteMounts: map[int]bool{},
+				sites: map[uint64]site{info.Stamp.Device: unknownOverlay}, remotes: map[string]map[string]bool{}, remoteMounts: map[int]bool{},
 			},
 		}
-		assert.NilError(t, p.judgeUnmounted(t.Context()))
+		unseen, err := p.unseen(t.Context())
+		assert.NilError(t, err)
+		assert.Equal(t, len(unseen), 0)
+		p.judgeOverlays()
 		assert.Equal(t, len(g.Doubts), doubts, proc)
 	}
 }

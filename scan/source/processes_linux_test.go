@@ -88,6 +88,16 @@ func TestProcessesOfTheSystem(t *testing.T) {
 		assert.Equal(t, g.Marks[0].Node, scan.Node{Kind: scan.KindLayer, Name: "overlay2/" + hex2})
 		assert.Assert(t, slices.Contains(strays, keyOf(t, in, "overlay2/"+hex2+"/diff")))
 	})
+	t.Run("the same, while the root of another is a file system that need not answer", func(t *testing.T) {
+		if _, err := os.Stat("/dev/fuse"); err != nil {
+			t.Skip("needs fuse")
+		}
+		inNamespace(t, `exec 5<>/dev/fuse; mount -i -t fuse -o fd=5,rootmode=40000,user_id=0,group_id=0 none /`)
+		in, g := processRoot(t)
+		pid := inNamespace(t, `mount --bind "$1" /mnt; cd /mnt; umount -l /mnt`, filepath.Join(in.DataRoot, "overlay2", hex2, "diff"))
+		collect(t, in, g, pid)
+		assert.DeepEqual(t, mine(g, pid), []string{"layer overlay2/" + hex2 + ": working directory"})
+	})
 	t.Run("a container's root is the mount's", func(t *testing.T) {
 		in, g := processRoot(t)
 		layer := busybox(t, filepath.Join(in.DataRoot, "overlay2", hex1, "diff"))
