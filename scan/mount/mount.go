@@ -14,6 +14,7 @@
 package mount
 
 import (
+	"errors"
 	"maps"
 	"path"
 	"slices"
@@ -61,6 +62,15 @@ func (p *Pin) file() string {
 	}
 	return dir + "/root" + p.Path
 }
+
+// Closed reports a descriptor that was open on the namespace when it was found
+// and was no longer when the namespace was to be entered.
+func (p *Pin) Closed() bool {
+	return p.Path == p.View.File && (process.Gone(p.Err) || errors.Is(p.Err, errOther))
+}
+
+// errOther is that something else is where the namespace was.
+var errOther = errors.New("is no longer")
 
 // A Survey is what [Read] read.
 type Survey struct {

@@ -83,7 +83,7 @@ func (p *Pin) open() (*os.File, error) {
 		if file != nil {
 			file.Close()
 		}
-		return nil, fmt.Errorf("%s: is no longer %s", name, p.Namespace)
+		return nil, fmt.Errorf("%s: %w %s", name, errOther, p.Namespace)
 	}
 	return file, nil
 }

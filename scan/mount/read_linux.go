@@ -25,20 +25,37 @@ import (
 // it. What cannot be read of single threads is in the survey; an error means
 // that there is no process table, that no mount table could be read, or that
 // the context is done.
+//
+// Processes start and end meanwhile: one may enter a pinned namespace behind
+// the reader's back, the one through which a pin was found may end before it is
+// opened, and another may be half way into its new root. One reading without
+// a gap is enough, so it reads again while there is any.
 func Read(ctx context.Context, proc string, first int, each func(*View, *mountinfo.Info)) (*Survey, error) {
+	const tries = 3
+	var survey *Survey
+	for range tries {
+		var err error
+		if survey, err = readOnce(ctx, proc, first, each); err != nil {
+			return nil, err
+		}
+		if len(survey.Problems) == 0 && len(survey.Unseen()) == 0 {
+			break
+		}
+	}
+	return survey, nil
+}
+
+func readOnce(ctx context.Context, proc string, first int, each func(*View, *mountinfo.Info)) (*Survey, error) {
 	r := &reader{
 		proc: proc, first: first, each: each, file: os.ReadFile,
 		done: map[string]bool{}, failed: map[string]bool{}, whole: map[string]bool{}, jailed: map[string]View{},
 		survey: &Survey{Namespaces: map[string]bool{}},
 	}
-	if err := r.pass(ctx); err != nil {
+	if err := r.all(ctx); err != nil {
 		return nil, err
 	}
-	if len(r.survey.Unseen()) > 0 {
-		// Their first process may have started behind the reader's back.
-		if err := r.pass(ctx); err != nil {
-			return nil, err
-		}
+	if err := r.survey.ReadPinned(ctx, proc, each); err != nil {
+		return nil, err
 	}
 	r.jails()
 	if len(r.done) == 0 && len(r.survey.Problems) == 0 {
@@ -79,14 +96,6 @@ type reader struct {
 	whole  map[string]bool // namespaces that some view shows from the top
 	jailed map[string]View // namespaces of views that show only what is below some root
 	survey *Survey
-}
-
-// pass visits every thread, and what is pinned.
-func (r *reader) pass(ctx context.Context) error {
-	if err := r.all(ctx); err != nil {
-		return err
-	}
-	return r.survey.ReadPinned(ctx, r.proc, r.each)
 }
 
 // all visits every thread once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,14 +34,17 @@ func at(point string) string {
 	return "36 35 8:1 /root " + point + " rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n"
 }
 
-// read lists what was passed on: mount point, and by whom it is seen.
+// read lists what was passed on, each once: mount point, and by whom it is seen.
 func read(t *testing.T, proc string) ([]string, *Survey) {
 	t.Helper()
 	var mounts []string
 	survey, err := Read(t.Context(), proc, 0, func(v *View, m *mountinfo.Info) {
 		file, err := filepath.Rel(proc, v.File)
 		assert.NilError(t, err)
-		mounts = append(mounts, fmt.Sprintf("%s %s (%d) %s", m.Mountpoint, v.Name, v.PID, file))
+		line := fmt.Sprintf("%s %s (%d) %s", m.Mountpoint, v.Name, v.PID, file)
+		if !slices.Contains(mounts, line) {
+			mounts = append(mounts, line)
+		}
 	})
 	assert.NilError(t, err)
 	return mounts, survey
@@ -108,6 +112,41 @@ func TestReadProblems(t *testing.T) {
 	assert.ErrorContains(t, survey.Problems[1].Err, "is a directory")
 	assert.ErrorContains(t, survey.Problems[2].Err, "5/task")
 	assert.Assert(t, !survey.Namespaces["mnt:[11]"] && !survey.Namespaces["mnt:[12]"])
+}
+
+// What could not be read because a process was about to end or to start is no
+// problem once it has.
+func TestReadAgain(t *testing.T) {
+	for name, gap := range map[string]string{
+		"a table":        "nonsense\n",
+		"a namespace":    "36 35 0:4 mnt:[99] /pin rw - nsfs nsfs rw\n",
+		"a table, twice": "nonsense\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			proc := table(t, map[string]string{
+				"1/mountinfo": at("/a"), "1/ns/mnt": "-> mnt:[10]", "1/root": "-> /",
+				"2/mountinfo": gap, "2/ns/mnt": "-> mnt:[11]", "2/root": "-> /",
+			})
+			readings, wanted, after := 0, 2, false
+			if strings.HasSuffix(name, "twice") {
+				wanted = 3
+			}
+			survey, err := Read(t.Context(), proc, 0, func(_ *View, m *mountinfo.Info) {
+				switch m.Mountpoint {
+				case "/a":
+					if readings++; readings == wanted {
+						assert.NilError(t, os.WriteFile(filepath.Join(proc, "2/mountinfo"), []byte(at("/b")), 0o644))
+					}
+				case "/b":
+					after = true
+				}
+			})
+			assert.NilError(t, err)
+			assert.Equal(t, len(survey.Problems)+len(survey.Unseen()), 0)
+			assert.Equal(t, readings, wanted)
+			assert.Assert(t, after)
+		})
+	}
 }
 
 // A process that changed its root sees only a part.

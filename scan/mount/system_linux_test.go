@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
@@ -12,12 +13,13 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// seen looks for a mount point in the tables of the system.
+// seen looks for a mount point in the tables of the system, and lists each view
+// once.
 func seen(t *testing.T, point string) []View {
 	t.Helper()
 	var views []View
 	_, err := Read(t.Context(), "/proc", 0, func(v *View, m *mountinfo.Info) {
-		if m.Mountpoint == point {
+		if m.Mountpoint == point && !slices.Contains(views, *v) {
 			views = append(views, *v)
 		}
 	})

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,10 +85,36 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 		}
 		p.nsfs = info.Stamp.Device
 	}
+	const tries = 3
+	var note string
+	var unseen []mount.Pin
+	for range tries {
+		if note, err = p.all(ctx); err != nil {
+			return "", err
+		}
+		if unseen, err = p.unseen(ctx); err != nil {
+			return "", err
+		}
+		// Who has closed a descriptor of a namespace may have handed it on,
+		// and to one that was read before.
+		if !slices.ContainsFunc(unseen, func(pin mount.Pin) bool { return pin.Closed() }) {
+			break
+		}
+	}
+	p.byInode()
+	closed, refusedErr := p.judgeRefusals()
+	p.judgeOverlays()
+	err = errors.Join(refusedErr, p.kernel(), unseenNamespaces(p.g, scan.SourceProcesses, unseen))
+	return note + closed, err
+}
+
+// all reads every process.
+func (p *processes) all(ctx context.Context) (note string, err error) {
 	pids, err := process.List(p.in.Proc)
 	if err != nil {
 		return "", err
 	}
+	p.files, p.refused, p.pins, p.overlay = 0, nil, nil, nil
 	for _, pid := range pids {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -98,11 +123,7 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 			p.process(pid)
 		}
 	}
-	p.byInode()
-	note := fmt.Sprintf("%d processes, %d files", len(pids), p.files)
-	closed, refusedErr := p.judgeRefusals()
-	err = errors.Join(refusedErr, p.kernel(), p.judgeUnmounted(ctx))
-	return note + closed, err
+	return fmt.Sprintf("%d processes, %d files", len(pids), p.files), nil
 }
 
 // process reads one process.
@@ -248,56 +269,5 @@ func (p *processes) writeSet(name string, f *process.File) {
 	}
 	if oldest := &p.g.Host.OldestWriteSet; oldest.IsZero() || made.Before(*oldest) {
 		*oldest = made
-	}
-}
-
-// byInode holds the objects that a process has open as such, whatever path it
-// came by, and lists what is left: a walk of an orphan looks for it.
-func (p *processes) byInode() {
-	if len(p.inodes) == 0 {
-		return
-	}
-	for i := range p.g.Objects {
-		o := &p.g.Objects[i]
-		if s, ok := p.inodes[scan.FileKey{Device: o.Stamp.Device, Inode: o.Stamp.Inode}]; ok {
-			p.hold(o.Node, s.what)
-		}
-	}
-	p.byDiff()
-	for key, s := range p.loose {
-		p.g.Host.Strays = append(p.g.Host.Strays, scan.OpenFile{FileKey: key, By: s.String()})
-	}
-	slices.SortFunc(p.g.Host.Strays, func(a, b scan.OpenFile) int {
-		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Inode, b.Inode))
-	})
-}
-
-// byDiff holds the layers whose content's directory is a working directory or
-// a root that no path leads to: most often the root of a process that unpacks
-// one. Asking for every layer's is worth it only then.
-func (p *processes) byDiff() {
-	var dirs int
-	for _, s := range p.loose {
-		if s.dir {
-			dirs++
-		}
-	}
-	if dirs == 0 {
-		return
-	}
-	for i := range p.g.Objects {
-		o := &p.g.Objects[i]
-		if o.Kind != scan.KindLayer || o.Unrecognised != "" || p.held[o.Node] {
-			continue
-		}
-		// A layer without such a directory, or one that cannot be read, is
-		// still found by a walk of it.
-		info, err := p.in.Tree.Stat(o.Paths[0] + "/diff")
-		if err != nil {
-			continue
-		}
-		if s, ok := p.loose[scan.FileKey{Device: info.Stamp.Device, Inode: info.Stamp.Inode}]; ok {
-			p.hold(o.Node, s.what)
-		}
 	}
 }

@@ -1,13 +1,10 @@
 package source
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"syscall"
-
-	"github.com/moby/sys/mountinfo"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/mount"
@@ -94,43 +91,4 @@ func (p *processes) reaches(pid int) bool {
 		return false // ended
 	}
 	return err != nil || len(p.devices.places) == 0 || slices.ContainsFunc(table, p.devices.places.Shows)
-}
-
-// judgeUnmounted makes doubts of mounts that processes keep from outside of
-// every mount table: namespaces behind a descriptor that cannot be entered, and
-// overlays that were taken from their place while something had them open. A
-// process that started meanwhile explains most.
-func (p *processes) judgeUnmounted(ctx context.Context) error {
-	survey := mount.Survey{Namespaces: p.devices.namespaces, Pins: p.pins}
-	if len(p.overlay) == 0 && len(survey.Unseen()) == 0 {
-		return nil
-	}
-	if err := p.devices.survey(ctx, p.in.Proc); err != nil {
-		return err
-	}
-	survey.Namespaces = p.devices.namespaces
-	err := survey.ReadPinned(ctx, p.in.Proc, func(v *mount.View, m *mountinfo.Info) {
-		p.mount(p.devices.places, v, m)
-		if device := mount.Device(m); p.devices.sites[device] != inData {
-			p.devices.sites[device] = elsewhere
-		}
-	})
-	if err != nil {
-		return err
-	}
-	seen := map[int]bool{}
-	for _, s := range p.overlay {
-		info, err := process.Describe(s.link)
-		if err != nil || seen[s.pid] || p.devices.sites[info.Stamp.Device] != unknownOverlay {
-			continue
-		}
-		seen[s.pid] = true
-		p.g.Doubt(scan.Doubt{
-			Source: scan.SourceProcesses, Where: s.link,
-			Err:   fmt.Sprintf("%s uses an overlay that is mounted nowhere any more: its layers cannot be told", s),
-			Hint:  fmt.Sprintf("end process %d", s.pid),
-			Scope: scan.Scope{Types: []scan.Type{scan.TypeLayer, scan.TypeImageLayer, scan.TypeRWLayer}},
-		})
-	}
-	return unseenNamespaces(p.g, scan.SourceProcesses, survey.Unseen())
 }
