@@ -16,11 +16,12 @@ import (
 	"gotest.tools/v3/skip"
 
 	"github.com/docker-orphans/docker-orphans/plugin"
+	"github.com/docker-orphans/docker-orphans/tests/apart"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(apart.M(m), map[string]func(){
 		"docker-orphans": func() { os.Exit(plugin.Main()) },
 		"nobody-docker-orphans": func() {
 			const nobody = 65534

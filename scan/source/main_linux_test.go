@@ -1,0 +1,12 @@
+package source
+
+import (
+	"os"
+	"testing"
+
+	"github.com/docker-orphans/docker-orphans/tests/apart"
+)
+
+// The tests make processes and mounts that nobody can read, and look at the
+// whole machine.
+func TestMain(m *testing.M) { os.Exit(apart.M(m).Run()) }
