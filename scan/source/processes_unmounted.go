@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/moby/sys/mountinfo"
 
@@ -15,25 +16,37 @@ import (
 // descriptor, and overlays that were taken from their place while something had
 // them open.
 
-// unseen reads the mounts of namespaces behind a descriptor, and returns those
-// that could not be entered. A process that started meanwhile explains most of
-// these, and of the overlays.
+// unseen holds what is mounted in namespaces behind a descriptor, and returns
+// those that could not be entered. It enters also where a process was seen to
+// live: that may have come after the mount tables were read for what they hold,
+// and be gone. It may even have been a thread of ours, or of another scan, that
+// looked at the namespace.
+//
+// A process that started meanwhile explains most of those that are left, and of
+// the overlays.
 func (p *processes) unseen(ctx context.Context) ([]mount.Pin, error) {
-	survey := mount.Survey{Namespaces: p.devices.namespaces, Pins: p.pins}
-	if len(p.overlay) == 0 && len(survey.Unseen()) == 0 {
-		return nil, nil
-	}
-	if err := p.devices.survey(ctx, p.in.Proc); err != nil {
-		return nil, err
-	}
-	survey.Namespaces = p.devices.namespaces
+	survey := mount.Survey{Namespaces: map[string]bool{}, Pins: p.pins}
 	err := survey.ReadPinned(ctx, p.in.Proc, func(v *mount.View, m *mountinfo.Info) {
 		p.mount(p.devices.places, v, m)
 		if device := mount.Device(m); p.devices.sites[device] != inData {
 			p.devices.sites[device] = elsewhere
 		}
 	})
-	return survey.Unseen(), err
+	if err != nil {
+		return nil, err
+	}
+	if len(p.overlay) == 0 && len(p.uninhabited(survey.Unseen())) == 0 {
+		return nil, nil
+	}
+	if err := p.devices.survey(ctx, p.in.Proc); err != nil {
+		return nil, err
+	}
+	return p.uninhabited(survey.Unseen()), nil
+}
+
+// uninhabited are the pins of namespaces that no process was seen to live in.
+func (p *processes) uninhabited(pins []mount.Pin) []mount.Pin {
+	return slices.DeleteFunc(pins, func(pin mount.Pin) bool { return p.devices.namespaces[pin.Namespace] })
 }
 
 // judgeOverlays makes doubts of overlays that no mount table has, one for each

@@ -24,6 +24,20 @@ func (t statTree) Stat(name string) (scan.Info, error) {
 	return t.Tree.Stat(name)
 }
 
+// What is mounted in a namespace is held by a descriptor of it whoever lives
+// there: when the mount tables were read, perhaps nobody did.
+func TestProcessesKeepAnInhabitedNamespace(t *testing.T) {
+	in, g := processRoot(t)
+	in.Proc = "/proc"
+	pid := inNamespace(t, `unshare --mount sh -c 'mount --bind "$1" /mnt; exec sleep 1000' sh "$1" & p=$!
+		while ! grep -q " /mnt " /proc/$p/mountinfo; do :; done
+		exec 7<"/proc/$p/ns/mnt"`, filepath.Join(in.DataRoot, "overlay2", hex2, "diff"))
+	_, _ = Processes.Collect(t.Context(), in, g) // others' processes may be in doubt
+	undoubted(t, g, pid)
+	keeper := fmt.Sprintf("kept by a descriptor of sh (pid %d)", pid)
+	assert.DeepEqual(t, keptBy(g, keeper), []string{"layer overlay2/" + hex2 + ": mounted at /mnt"})
+}
+
 // A process that keeps a namespace and ends while others are read leaves
 // nothing that could not be seen: they are read again, in case it handed the
 // namespace on.
