@@ -144,15 +144,15 @@ func (c *containers) container(id string, config *containerConfig) {
 	c.paths(node, "hostconfig.json")
 	for _, b := range c.in.Backends {
 		mount := scan.MountNode(b.Name, id)
-		if config.Driver != "" && config.Driver != b.Name && c.g.Object(mount) == nil {
-			continue // a container of another driver; with a record in this one it owns that all the same
-		}
-		c.g.Refer(node, mount, scan.ByRWLayer)
 		for _, m := range config.MountPoints {
 			if m.ID != "" && c.g.Has(scan.MountNode(b.Name, m.ID)) { // an image mount of Docker 29
 				c.g.Refer(node, scan.MountNode(b.Name, m.ID), scan.ByRWLayer)
 			}
 		}
+		if config.Driver != "" && config.Driver != b.Name && c.g.Object(mount) == nil {
+			continue // a container of another driver; with a record in this one it owns that all the same
+		}
+		c.g.Refer(node, mount, scan.ByRWLayer)
 		c.image(b, node, mount, config.Image)
 	}
 }
