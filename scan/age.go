@@ -48,7 +48,7 @@ func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 		return age{verdict: Orphan, text: "no daemon runs on this data root: nothing is in flight"}
 	}
 	if rule == AgeMade || rule == AgeMadeBefore {
-		if start, ok := h.daemonStart(); ok && made.Before(start) {
+		if start, ok := h.DaemonStart(); ok && made.Before(start) {
 			return age{verdict: Orphan, text: fmt.Sprintf("made %s, before the daemon started %s", clock(made), clock(start))}
 		}
 		if rule == AgeMadeBefore {
@@ -84,10 +84,10 @@ func (p Policy) unchanged(h *Host, o *Object) age {
 	return age{verdict: Orphan, text: fmt.Sprintf("unchanged since %s, longer than %s", clock(newest), span(p.Grace))}
 }
 
-// daemonStart is the earlier of the daemon's two start times: by the
+// DaemonStart is the earlier of the daemon's two start times: by the
 // process's clock and by the file system's. Each alone is wrong when the
 // clock was stepped in one direction; what is older than both is older.
-func (h *Host) daemonStart() (time.Time, bool) {
+func (h *Host) DaemonStart() (time.Time, bool) {
 	if h.Owner == nil || h.TmpMade.IsZero() {
 		return time.Time{}, false
 	}
