@@ -68,7 +68,7 @@ type Contract struct {
 // layerNeeds are the sources that can own a layer.
 var layerNeeds = []SourceID{
 	SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
-	SourceAPI, SourceSystem, SourceMounts, SourceProcesses,
+	SourceSwarm, SourceAPI, SourceSystem, SourceMounts, SourceProcesses,
 }
 
 // Contracts is DESIGN's contract, one row a type.
@@ -116,7 +116,7 @@ var Contracts = []Contract{
 		Type:    TypeContainer,
 		What:    "a container's directory without a readable config.v2.json and without a mount record",
 		Reason:  "it has no config and no layer",
-		Needs:   []SourceID{SourceLayerDB, SourceContainers, SourceAPI, SourceSystem, SourceMounts, SourceProcesses},
+		Needs:   []SourceID{SourceLayerDB, SourceContainers, SourceSwarm, SourceAPI, SourceSystem, SourceMounts, SourceProcesses},
 		Default: DefaultUnlessPrecious,
 		Online:  "by hand: renamed to quarantine",
 		Offline: "the same",

@@ -21,6 +21,7 @@ const (
 	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old: what the daemon downloads, unpacks and builds from
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>
 	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers
+	SourceSwarm      SourceID = "swarm"      // swarm/worker/tasks.db
 	SourceAPI        SourceID = "api"        // the daemon's answers
 	SourceSystem     SourceID = "system"     // /etc/fstab and other configuration of the machine
 	SourceMounts     SourceID = "mounts"     // the mount tables of every namespace

@@ -84,6 +84,9 @@ type Daemon interface {
 	// ErrNotAsked where the daemon's version can only answer by walking
 	// every container and volume.
 	BuildCache(ctx context.Context) ([]string, error)
+	// Services lists the services of the swarm, of which the node must be a
+	// manager.
+	Services(ctx context.Context) ([]DaemonService, error)
 	HasImage(ctx context.Context, id string) (bool, error)
 	HasContainer(ctx context.Context, id string) (bool, error)
 }
@@ -102,6 +105,7 @@ type DaemonInfo struct {
 	OSType          string
 	Name            string // host name
 	Rootless        bool
+	Manager         bool // of a swarm
 }
 
 // Since reports whether the daemon is known to be of a version or later.
@@ -139,6 +143,12 @@ type DaemonContainer struct {
 type DaemonVolume struct {
 	Name       string
 	Mountpoint string
+}
+
+// DaemonService is one service of GET /services.
+type DaemonService struct {
+	Name string
+	JSON []byte // all of it: its mounts may name any path
 }
 
 // A Process is one that a source found in /proc.

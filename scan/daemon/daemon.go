@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
@@ -35,6 +37,7 @@ func (a *api) Info(ctx context.Context) (scan.DaemonInfo, error) {
 	out := scan.DaemonInfo{
 		EngineID: info.ID, DataRoot: info.DockerRootDir, Driver: info.Driver, Version: info.ServerVersion,
 		APIVersion: a.client.ClientVersion(), OSType: info.OSType, Name: info.Name,
+		Manager: info.Swarm.LocalNodeState == swarm.LocalNodeStateActive && info.Swarm.ControlAvailable,
 	}
 	for _, status := range info.DriverStatus {
 		if status[0] == "driver-type" && status[1] == "io.containerd.snapshotter.v1" {
@@ -133,6 +136,23 @@ func (a *api) BuildCache(ctx context.Context) ([]string, error) {
 		ids = append(ids, r.ID)
 	}
 	return ids, nil
+}
+
+// Services lists all services of a swarm.
+func (a *api) Services(ctx context.Context) ([]scan.DaemonService, error) {
+	list, err := a.client.ServiceList(ctx, swarm.ServiceListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list services: %w", err)
+	}
+	var out []scan.DaemonService
+	for _, s := range list {
+		data, err := json.Marshal(s)
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", s.Spec.Name, err)
+		}
+		out = append(out, scan.DaemonService{Name: s.Spec.Name, JSON: data})
+	}
+	return out, nil
 }
 
 // HasImage reports whether the daemon knows an image.

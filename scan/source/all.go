@@ -18,6 +18,7 @@ var All = []*scan.Source{
 	BuildKit,
 	Plugins,
 	Volumes,
+	Swarm,
 	API,
 	System,
 	Mounts,

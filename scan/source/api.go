@@ -37,7 +37,11 @@ var API = &scan.Source{
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d images, %d containers, %d volumes, %s", images, containers, volumes, builds), nil
+		services, err := a.services(ctx)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d images, %d containers, %d volumes, %s%s", images, containers, volumes, builds, services), nil
 	},
 }
 
@@ -109,6 +113,27 @@ func (a *api) volumes(ctx context.Context) (int, error) {
 		}
 	}
 	return len(volumes), nil
+}
+
+// services adds what the services of a swarm mount by its path. Only a manager
+// is told; what a service has on another node is in that node's tasks.
+func (a *api) services(ctx context.Context) (note string, err error) {
+	if !a.in.Info.Manager {
+		return "", nil
+	}
+	services, err := a.in.Daemon.Services(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range services {
+		err := eachPath(a.in, s.JSON, func(to scan.Node) {
+			a.g.Live(to, "service "+scan.Printable(s.Name), "GET /services")
+		})
+		if err != nil {
+			return "", fmt.Errorf("service %s: %w", scan.Printable(s.Name), err)
+		}
+	}
+	return fmt.Sprintf(", %d services", len(services)), nil
 }
 
 // builds adds the build records that the daemon lists. One that no database

@@ -12,6 +12,7 @@ type Daemon struct {
 	ContainerList []scan.DaemonContainer
 	VolumeList    []scan.DaemonVolume
 	BuildList     []string
+	ServiceList   []scan.DaemonService
 	Err           map[string]error // by method
 }
 
@@ -75,6 +76,11 @@ func (d *Daemon) Volumes(context.Context) ([]scan.DaemonVolume, error) {
 // BuildCache implements [scan.Daemon].
 func (d *Daemon) BuildCache(context.Context) ([]string, error) {
 	return d.BuildList, d.Err["BuildCache"]
+}
+
+// Services implements [scan.Daemon].
+func (d *Daemon) Services(context.Context) ([]scan.DaemonService, error) {
+	return d.ServiceList, d.Err["Services"]
 }
 
 // HasImage implements [scan.Daemon].

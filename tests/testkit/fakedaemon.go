@@ -29,6 +29,7 @@ type FakeDaemon struct {
 	Containers []FakeContainer
 	Volumes    []string
 	BuildCache []string // ids of build records
+	Services   []any    // GET /services; the node is a manager if there are any
 
 	// Replies are answers to give instead, by path without the version:
 	// "/images/json".
@@ -95,6 +96,8 @@ func (d *FakeDaemon) answer(w http.ResponseWriter, path string) {
 		reply(w, each(d.Containers, FakeContainer.summary))
 	case "/volumes":
 		reply(w, map[string]any{"Volumes": each(d.Volumes, d.volume)})
+	case "/services":
+		reply(w, d.Services)
 	case "/system/df":
 		reply(w, map[string]any{"BuildCache": each(d.BuildCache, func(id string) any { return map[string]any{"ID": id} })})
 	default:
@@ -137,6 +140,7 @@ func (d *FakeDaemon) info() map[string]any {
 		"DriverStatus": [][2]string{{"Backing Filesystem", "extfs"}},
 		"OSType":       "linux", "ServerVersion": d.version(), "Name": "fake",
 		"Images": len(d.Images), "Containers": len(d.Containers),
+		"Swarm": map[string]any{"LocalNodeState": "active", "ControlAvailable": len(d.Services) > 0},
 	}
 	maps.Copy(info, d.Info)
 	return info
