@@ -143,6 +143,7 @@ type DaemonContainer struct {
 type DaemonVolume struct {
 	Name       string
 	Mountpoint string
+	Options    map[string]string // what it was created with
 }
 
 // DaemonService is one service of GET /services.

@@ -115,7 +115,7 @@ func (a *api) Volumes(ctx context.Context) ([]scan.DaemonVolume, error) {
 	}
 	var out []scan.DaemonVolume
 	for _, v := range list.Volumes {
-		out = append(out, scan.DaemonVolume{Name: v.Name, Mountpoint: v.Mountpoint})
+		out = append(out, scan.DaemonVolume{Name: v.Name, Mountpoint: v.Mountpoint, Options: v.Options})
 	}
 	return out, nil
 }

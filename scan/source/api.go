@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -104,15 +107,53 @@ func (a *api) volumes(ctx context.Context) (int, error) {
 	for _, v := range volumes {
 		node := scan.Node{Kind: scan.KindVolume, Name: v.Name}
 		a.g.Live(node, "volume "+scan.Printable(v.Name), "GET /volumes")
-		to, ok, err := leadsTo(a.in, v.Mountpoint)
-		if err != nil {
-			return 0, fmt.Errorf("volume %s: %w", scan.Printable(v.Name), err)
-		}
-		if ok && to != node {
-			a.g.Refer(node, to, scan.ByVolume)
+		for _, setting := range append(slices.Sorted(maps.Values(v.Options)), v.Mountpoint) {
+			err := eachPathIn(a.in, setting, func(to scan.Node) {
+				if to != node && (to.Kind != scan.KindLayer || isThere(a.in, a.g, to)) { // an option may name what was removed long ago
+					a.g.Refer(node, to, scan.ByVolume)
+				}
+			})
+			if err != nil {
+				return 0, fmt.Errorf("volume %s: %w", scan.Printable(v.Name), err)
+			}
 		}
 	}
-	return len(volumes), nil
+	return len(volumes), a.volumeWitness(ctx, volumes)
+}
+
+// volumeWitness checks that the volumes that the daemon keeps are on disk. Of
+// one that is not, the daemon told what it is made of; but that its data is
+// among the layers, as that of old ones is, only the disk would tell.
+func (a *api) volumeWitness(ctx context.Context, volumes []scan.DaemonVolume) error {
+	var missing []string
+	for _, v := range volumes {
+		name := volumesDir + "/" + v.Name
+		if v.Mountpoint != path.Join(a.in.DataRoot, name, "_data") {
+			continue
+		}
+		if _, err := a.in.Tree.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, v.Name)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	again, err := a.in.Daemon.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range again {
+		if slices.Contains(missing, v.Name) {
+			a.g.Doubt(scan.Doubt{
+				Source: scan.SourceAPI, Where: volumesDir + "/" + scan.Printable(v.Name), Err: "the daemon knows it, and it is not on disk",
+				Hint:  "bring it back, or let Docker forget it: docker volume rm",
+				Scope: scan.Scope{Backend: "vfs", Types: []scan.Type{scan.TypeLayer}},
+			})
+		}
+	}
+	return nil
 }
 
 // services adds what the services of a swarm mount by its path. Only a manager

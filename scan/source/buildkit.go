@@ -3,10 +3,8 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
@@ -140,36 +138,10 @@ func (bk *buildKit) read(ctx context.Context, name string) error {
 	return nil
 }
 
-// compare makes sure that the daemon has the very files open that were read:
-// it goes on with the old ones if somebody removed or replaced them.
+// compare makes sure that the daemon has the very files open that were read.
 func (bk *buildKit) compare(databases []string) {
-	owner := bk.in.Host.Owner
-	if owner == nil {
-		return
-	}
-	const hint = "restart Docker: it works with files that are not in its data root any more"
-	open, err := openFiles(path.Join(bk.in.Proc, strconv.Itoa(owner.PID), "fd"))
-	if err != nil {
-		bk.doubt(buildDir, fmt.Errorf("what %s has open: %w", owner.Name, err), "")
-		return
-	}
-	for _, name := range databases {
-		info, err := bk.in.Tree.Stat(name)
-		if err != nil {
-			bk.doubt(name, err, hint)
-			continue
-		}
-		key := scan.FileKey{Device: info.Stamp.Device, Inode: info.Stamp.Inode}
-		files := open[name]
-		for _, other := range files {
-			if other != key {
-				bk.doubt(name, fmt.Errorf("%s has another file of this name open", owner.Name), hint)
-			}
-		}
-		if len(files) == 0 && bk.in.Info.Since(18, 9) && !bk.in.Info.ContainerdStore {
-			bk.doubt(name, fmt.Errorf("%s does not have it open", owner.Name), hint)
-		}
-	}
+	must := bk.in.Info.Since(18, 9) && !bk.in.Info.ContainerdStore
+	compareOpen(bk.in, databases, must, bk.doubt)
 }
 
 // doubt puts in doubt whatever BuildKit alone may need: the layers and mount

@@ -65,6 +65,9 @@ func collectSwarm(ctx context.Context, in *scan.Input, g *scan.Graph) (string, e
 	if err = errors.Join(append(problems, err)...); err != nil {
 		return "", doubtTasks(ctx, g, err)
 	}
+	compareOpen(in, []string{swarmTasks}, false, func(where string, err error, hint string) {
+		g.Doubt(scan.Doubt{Source: scan.SourceSwarm, Where: where, Err: said(err, where), Hint: hint})
+	})
 	return fmt.Sprintf("%d tasks", count), nil
 }
 

@@ -20,7 +20,7 @@ import (
 //	volumes/<name>/_data      → <root>/vfs/dir/<id>           (migrated by 1.7 to 1.9)
 //
 // And a volume of today may be made of a path below the data root
-// (volumes/<name>/opts.json).
+// (volumes/<name>/opts.json, volumes/metadata.db).
 var Volumes = &scan.Source{
 	ID:  scan.SourceVolumes,
 	Doc: "volumes/: data of volumes that lives among the layers",
@@ -67,6 +67,9 @@ func (v *volumes) collect(ctx context.Context) (string, error) {
 		}
 		v.volume(e)
 		count++
+	}
+	if err := v.rows(ctx); err != nil {
+		return "", err
 	}
 	v.legacy()
 	if len(v.traces) > 0 {

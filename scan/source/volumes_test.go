@@ -1,7 +1,9 @@
 package source
 
 import (
+	"context"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"go.etcd.io/bbolt"
 	"gotest.tools/v3/assert"
 )
 
@@ -25,8 +28,11 @@ func TestVolumes(t *testing.T) {
 		{"none", func(*testing.T, string) {}, nil, ""},
 		{"of today", func(t *testing.T, root string) {
 			putDirs(t, root, "volumes/"+hex1+"/_data")
-			putFile(t, root, "volumes/metadata.db", "")
+			putRows(t, root, map[string]string{hex1: `{"Name":"` + hex1 + `","Driver":"local"}`})
 		}, nil, ""},
+		{"made of a layer by a driver that keeps no options", func(t *testing.T, root string) {
+			putRows(t, root, map[string]string{hex1: `{"Name":"` + hex1 + `","Driver":"local-persist","Options":{"mountpoint":"` + root + `/vfs/dir/` + hex2 + `/x"}}`})
+		}, []string{live, layer(hex2, "path")}, ""},
 		{"until 1.6", func(t *testing.T, root string) {
 			putFile(t, root, "volumes/"+hex1+"/config.json", `{"ID":"`+hex1+`","Path":"`+root+`/vfs/dir/`+hex1+`","IsBindMount":false,"Writable":true}`)
 		}, []string{live, layer(hex1, "volume")}, "volumes/" + hex1 + "/config.json"},
@@ -134,6 +140,24 @@ func TestVolumesInDoubt(t *testing.T) {
 		{"options unreadable", broken(opts), opts, scan.Scope{}, false},
 		{"options empty", write(opts, ""), opts, scan.Scope{}, false},
 		{"options cut off", write(opts, `{"MountType":"no`), opts, scan.Scope{}, false},
+		{"rows unreadable", broken(volumeRows), volumeRows, scan.Scope{}, false},
+		{"rows empty", write(volumeRows, ""), volumeRows, scan.Scope{}, false},
+		{"rows of another form", func(t *testing.T, in *scan.Input) { putRows(t, in.DataRoot, map[string]string{"x": "y"}) }, volumeRows, scan.Scope{}, false},
+		{"rows of no table", func(t *testing.T, in *scan.Input) { putRows(t, in.DataRoot, nil) }, volumeRows, scan.Scope{}, false},
+		{"rows missing", func(_ *testing.T, in *scan.Input) { in.Info.Version = "20.10.24" }, volumeRows, scan.Scope{}, false},
+		{"rows that the daemon does not have open", func(t *testing.T, in *scan.Input) {
+			putRows(t, in.DataRoot, map[string]string{"x": "{}"})
+			in.Host.Owner, in.Info.Version = &scan.Process{PID: os.Getpid(), Name: "daemon"}, "20.10.24"
+		}, volumeRows, scan.Scope{}, false},
+		{"rows of which the daemon has others open", func(t *testing.T, in *scan.Input) {
+			putRows(t, in.DataRoot, map[string]string{"x": "{}"})
+			f, err := os.Open(filepath.Join(in.DataRoot, volumeRows))
+			assert.NilError(t, err)
+			t.Cleanup(func() { assert.Check(t, f.Close()) })
+			assert.NilError(t, os.Remove(f.Name()))
+			putRows(t, in.DataRoot, map[string]string{"x": "{}"})
+			in.Host.Owner = &scan.Process{PID: os.Getpid(), Name: "daemon"}
+		}, volumeRows, scan.Scope{}, false},
 		{"data root unreadable", broken("."), ".", vfs, false},
 		{"init unreadable", broken("init"), "init", vfs, false},
 	}
@@ -152,4 +176,72 @@ func TestVolumesInDoubt(t *testing.T) {
 			assert.DeepEqual(t, g.Doubts[i].Scope, test.scope)
 		})
 	}
+}
+
+// putRows writes the daemon's database of volumes; without its table if rows is
+// nil.
+func putRows(t *testing.T, root string, rows map[string]string) {
+	t.Helper()
+	putDirs(t, root, volumesDir)
+	db, err := bbolt.Open(filepath.Join(root, volumeRows), 0o600, nil)
+	assert.NilError(t, err)
+	assert.NilError(t, db.Update(func(tx *bbolt.Tx) error {
+		if rows == nil {
+			return nil
+		}
+		table, err := tx.CreateBucket([]byte("volumes"))
+		assert.NilError(t, err)
+		for name, row := range rows {
+			assert.NilError(t, table.Put([]byte(name), []byte(row)))
+		}
+		return nil
+	}))
+	assert.NilError(t, db.Close())
+}
+
+// A volume that the daemon keeps and that is not on disk may have had its data
+// among the layers; what else it is made of the daemon tells.
+func TestVolumeWitness(t *testing.T) {
+	for name, tc := range map[string]struct {
+		mountpoint string
+		later      bool // it is still listed when asked again
+		doubt      bool
+	}{
+		"there":         {"ROOT/volumes/there/_data", true, false},
+		"not there":     {"ROOT/volumes/gone/_data", true, true},
+		"removed since": {"ROOT/volumes/gone/_data", false, false},
+		"of a plugin":   {"/mnt/nas/gone", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			putDirs(t, root, "volumes/there/_data", "overlay2/"+hex2)
+			in, g := inputOf(t, root, backend.Overlay2)
+			mountpoint := strings.Replace(tc.mountpoint, "ROOT", root, 1)
+			volume := path.Base(strings.TrimSuffix(mountpoint, "/_data"))
+			in.Daemon = &keeping{volume: scan.DaemonVolume{
+				Name: volume, Mountpoint: mountpoint, Options: map[string]string{"device": root + "/overlay2/" + hex2 + "/x"},
+			}, later: tc.later}
+			_, err := API.Collect(t.Context(), in, g)
+			assert.NilError(t, err)
+			assert.Equal(t, len(g.Doubts) == 1, tc.doubt, "%v", g.Doubts)
+			refs := slices.Collect(g.Refs)
+			assert.DeepEqual(t, refs, []scan.Ref{{From: scan.Node{Kind: scan.KindVolume, Name: volume}, To: backend.Overlay2.Layer(hex2), Why: scan.ByVolume}})
+		})
+	}
+}
+
+// keeping is a daemon with one volume, perhaps only when asked first.
+type keeping struct {
+	serving
+	volume scan.DaemonVolume
+	later  bool
+	asked  bool
+}
+
+func (d *keeping) Volumes(context.Context) ([]scan.DaemonVolume, error) {
+	if d.asked && !d.later {
+		return nil, nil
+	}
+	d.asked = true
+	return []scan.DaemonVolume{d.volume}, nil
 }

@@ -9,4 +9,6 @@ import (
 )
 
 // openFiles needs /proc as Linux has it.
-func openFiles(string) (map[string][]scan.FileKey, error) { return nil, errors.ErrUnsupported }
+func openFiles(string, []string) (map[string][]scan.FileKey, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -4,18 +4,18 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"golang.org/x/sys/unix"
 )
 
-// openFiles lists BuildKit's databases that a process has open, given its fd
-// directory, by their names below the data root. The path that the kernel
-// tells may be that of another mount namespace; its last two elements are not.
-func openFiles(fds string) (map[string][]scan.FileKey, error) {
+// openFiles lists which of some files below the data root, or of their names, a
+// process has open, given its fd directory. The path that the kernel tells may
+// be that of another mount namespace; its end is not.
+func openFiles(fds string, names []string) (map[string][]scan.FileKey, error) {
 	entries, err := os.ReadDir(fds)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,8 @@ func openFiles(fds string) (map[string][]scan.FileKey, error) {
 			return nil, err
 		}
 		target = strings.TrimSuffix(target, " (deleted)")
-		if path.Base(path.Dir(target)) != buildDir {
+		i := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(target, "/"+name) })
+		if i < 0 {
 			continue
 		}
 		var st unix.Stat_t
@@ -42,8 +43,7 @@ func openFiles(fds string) (map[string][]scan.FileKey, error) {
 		if err != nil {
 			return nil, &fs.PathError{Op: "stat", Path: link, Err: err}
 		}
-		name := path.Join(buildDir, path.Base(target))
-		open[name] = append(open[name], scan.FileKey{Device: uint64(st.Dev), Inode: st.Ino})
+		open[names[i]] = append(open[names[i]], scan.FileKey{Device: uint64(st.Dev), Inode: st.Ino})
 	}
 	return open, nil
 }
