@@ -23,6 +23,7 @@ const (
 	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers
 	SourceSwarm      SourceID = "swarm"      // swarm/worker/tasks.db
 	SourceAPI        SourceID = "api"        // the daemon's answers
+	SourceSight      SourceID = "sight"      // that the daemon sees the directories that were read
 	SourceSystem     SourceID = "system"     // /etc/fstab and other configuration of the machine
 	SourceMounts     SourceID = "mounts"     // the mount tables of every namespace
 	SourceProcesses  SourceID = "processes"  // open files, working directories and roots of every process

@@ -20,6 +20,7 @@ var All = []*scan.Source{
 	Volumes,
 	Swarm,
 	API,
+	Sight,
 	System,
 	Mounts,
 	Processes,

@@ -49,6 +49,7 @@ type processes struct {
 	refused []refusal
 	pins    []mount.Pin
 	overlay []sighting // files on an overlay that no mount table has
+	daemons []sighting // databases that a daemon has open
 }
 
 // A sighting is a file as a process uses it.
@@ -104,7 +105,7 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 	p.byInode()
 	closed, refusedErr := p.judgeRefusals()
 	p.judgeOverlays()
-	err = errors.Join(refusedErr, p.kernel(), unseenNamespaces(p.g, scan.SourceProcesses, unseen))
+	err = errors.Join(refusedErr, p.kernel(), p.judgeDaemons(), unseenNamespaces(p.g, scan.SourceProcesses, unseen))
 	return note + closed, err
 }
 
@@ -114,7 +115,7 @@ func (p *processes) all(ctx context.Context) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	p.files, p.refused, p.pins, p.overlay = 0, nil, nil, nil
+	p.files, p.refused, p.pins, p.overlay, p.daemons = 0, nil, nil, nil, nil
 	for _, pid := range pids {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -152,6 +153,9 @@ func (p *processes) file(f *process.File, s sighting) {
 	p.below(f.Named(), s.what)
 	if name, ok := p.name(f.Named()); ok {
 		p.writeSet(name, f)
+	}
+	if p.daemonFile(f) {
+		p.daemons = append(p.daemons, s)
 	}
 	if f.Key().Inode == 0 {
 		return // not to be asked; see process.File
