@@ -76,5 +76,12 @@ func own(root string) (*bbolt.DB, error) {
 	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700), os.MkdirAll(filepath.Join(root, "volumes"), 0o711)); err != nil {
 		return nil, err
 	}
-	return bbolt.Open(filepath.Join(root, "volumes", "metadata.db"), 0o600, &bbolt.Options{Timeout: lockTime})
+	db, err := bbolt.Open(filepath.Join(root, "volumes", "metadata.db"), 0o600, &bbolt.Options{Timeout: lockTime})
+	if err != nil {
+		return nil, err
+	}
+	return db, db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists([]byte("volumes"))
+		return err
+	})
 }
