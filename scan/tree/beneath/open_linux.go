@@ -33,16 +33,31 @@ func (c Calls) Dir(dir int, name string) (int, error) {
 	return quietly(func(quiet int) (int, error) { return c.open(dir, name, dirFlags|quiet) })
 }
 
-// DirOn opens the directory at a name of one element and describes it, if it
-// is on the mount; else the error is EXDEV. A mount of 0 is not known and
-// leaves the question to the kernel. The caller closes it.
+// DirOn opens the directory at a name of one element to list it, and describes
+// it, if it is on the mount; else the error is EXDEV. A mount of 0 is not known
+// and leaves the question to the kernel. The caller closes it.
 func (c Calls) DirOn(dir int, name string, mount uint64, st *Stat) (int, error) {
-	fd, err := quietly(func(quiet int) (int, error) {
-		if c.Openat2 {
-			return openat2(dir, name, dirFlags|quiet, oneMount)
-		}
-		return openat(dir, name, dirFlags|quiet)
-	})
+	fd, err := quietly(func(quiet int) (int, error) { return c.openOn(dir, name, dirFlags|quiet) })
+	return c.on(fd, err, mount, st)
+}
+
+// PathOn is DirOn for whatever stands at the name, opened as by [Calls.Path].
+func (c Calls) PathOn(dir int, name string, mount uint64, st *Stat) (int, error) {
+	fd, err := c.openOn(dir, name, pathFlags|unix.O_NOFOLLOW)
+	return c.on(fd, err, mount, st)
+}
+
+// openOn opens a name of one element and crosses no mount if the kernel can
+// see to it.
+func (c Calls) openOn(dir int, name string, flags int) (int, error) {
+	if c.Openat2 {
+		return openat2(dir, name, flags, oneMount)
+	}
+	return openat(dir, name, flags)
+}
+
+// on describes what was opened, and closes it if it is not on the mount.
+func (c Calls) on(fd int, err error, mount uint64, st *Stat) (int, error) {
 	if err != nil {
 		return -1, err
 	}

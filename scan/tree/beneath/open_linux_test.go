@@ -52,6 +52,13 @@ func TestDirOn(t *testing.T) {
 			assert.ErrorIs(t, err, unix.EXDEV)
 			_, err = c.calls.DirOn(dir, "link", on.Mount, &st)
 			assert.ErrorIs(t, err, unix.ELOOP)
+
+			_, err = c.calls.PathOn(dir, "over", on.Mount, &st)
+			assert.ErrorIs(t, err, unix.EXDEV)
+			fd, err = c.calls.PathOn(dir, "link", on.Mount, &st)
+			assert.NilError(t, err)
+			assert.NilError(t, unix.Close(fd))
+			assert.Equal(t, st.Type(), uint32(unix.S_IFLNK))
 		})
 	}
 }
