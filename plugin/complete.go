@@ -78,14 +78,14 @@ func completeIDs(dockerCLI command.Cli, global *globalOptions) cobra.CompletionF
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 		defer cancel()
-		seen, err := global.look(ctx, dockerCLI, &progress{})
+		seen, err := global.lookFor(ctx, dockerCLI, &progress{}, true)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		_ = seen.close() // nothing was written
 		var ids []string
 		for _, f := range seen.findings {
-			if f.Verdict != scan.Used && !slices.Contains(args, shortID(f)) {
+			if !slices.Contains(args, shortID(f)) {
 				ids = append(ids, scan.Printable(shortID(f)))
 			}
 		}

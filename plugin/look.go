@@ -18,16 +18,22 @@ type look struct {
 	in       *scan.Input
 	policy   scan.Policy
 	graph    *scan.Graph
-	findings []*scan.Finding // all verdicts, sorted
+	findings []*scan.Finding // sorted
 	close    func() error    // closes the data root
 }
 
 // look finds the data root, scans and judges it. The caller closes it.
 func (o *globalOptions) look(ctx context.Context, dockerCLI command.Cli, p *progress) (*look, error) {
+	return o.lookFor(ctx, dockerCLI, p, false)
+}
+
+// lookFor is look, on request without what is in use.
+func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *progress, omitUsed bool) (*look, error) {
 	policy, err := o.policy(dockerCLI.ConfigFile(), time.Now())
 	if err != nil {
 		return nil, err
 	}
+	policy.OmitUsed = omitUsed
 	defer p.clear()
 	p.show("Scanning…")
 	in, closeRoot, err := o.locate(ctx, dockerCLI)

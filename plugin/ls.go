@@ -75,7 +75,8 @@ func runList(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 		_, _ = fmt.Fprintln(dockerCLI.Err(), "WARNING: Ignoring custom format, because both --format and --quiet are set.")
 	}
 	p := newProgress(dockerCLI.Err())
-	seen, err := global.look(ctx, dockerCLI, p)
+	omitUsed := !options.all && len(options.filter.verdicts) == 0
+	seen, err := global.lookFor(ctx, dockerCLI, p, omitUsed)
 	if err != nil {
 		return err
 	}

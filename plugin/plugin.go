@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	runtimedebug "runtime/debug"
 	"syscall"
 
 	"github.com/docker/cli/cli"
@@ -38,11 +37,7 @@ const (
 // Main runs the program with the process's arguments, as a plugin of the
 // docker CLI or by itself, and returns the exit status.
 func Main() int {
-	// A scan is one burst of small allocations, most of which stay to its end:
-	// collecting often only delays it. Beyond the limit it is collected as
-	// usual, so that a large host does not pay in memory.
-	runtimedebug.SetGCPercent(400)
-	runtimedebug.SetMemoryLimit(400 << 20)
+	collectLate()
 	otel.SetErrorHandler(debug.OTELErrorHandler)
 	dockerCLI, err := command.NewDockerCli()
 	if err != nil {

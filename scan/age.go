@@ -13,6 +13,9 @@ type Policy struct {
 	// Grace is how long a thing must be unchanged where it cannot be shown
 	// to be older than the daemon.
 	Grace time.Duration
+	// OmitUsed leaves out findings that are used: on most hosts almost all
+	// of them, and who looks for orphans need not hold them in memory.
+	OmitUsed bool
 }
 
 // The limits of the grace.

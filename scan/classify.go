@@ -41,14 +41,13 @@ type classifier struct {
 	g *Graph
 	p Policy
 
-	group   []int32 // union-find: nodes tied by references that own
-	members map[int32][]int32
-	first   []int32 // refs of node i are order[first[i]:first[i+1]]
-	order   []int32
+	group []int32 // union-find: nodes tied by references that own
+	next  []int32 // the next node of the same group, the representative first; -1 after the last
+	refs  layout  // by the group that they start from
 
 	verdict  []Verdict
-	leads    map[int32]bool // links that lead to a layer
-	doubtful []Doubt        // those that count
+	leads    []bool  // links that lead to a layer
+	doubtful []Doubt // those that count
 
 	via    []int32           // the reference that brought the verdict, or -1
 	cause  []int32           // the group whose own verdict it is
@@ -61,9 +60,9 @@ func newClassifier(g *Graph, p Policy) *classifier {
 	n := len(g.nodes)
 	c := &classifier{
 		g: g, p: p,
-		group: make([]int32, n), members: map[int32][]int32{},
+		group: make([]int32, n), next: make([]int32, n),
 		verdict: make([]Verdict, n), via: make([]int32, n), cause: make([]int32, n),
-		leads: map[int32]bool{}, reason: map[int32]string{}, doubts: map[int32][]Doubt{}, ages: map[int32]age{},
+		leads: make([]bool, n), reason: map[int32]string{}, doubts: map[int32][]Doubt{}, ages: map[int32]age{},
 	}
 	for i := range c.group {
 		c.group[i] = int32(i)
@@ -78,30 +77,20 @@ func newClassifier(g *Graph, p Policy) *classifier {
 			c.group[c.find(r.to)] = c.find(r.from)
 		}
 	}
-	for i := range c.group {
-		if root := c.find(int32(i)); root != int32(i) {
-			c.members[root] = append(c.members[root], int32(i))
-		}
-	}
-	c.sortRefs()
+	c.linkGroups()
+	c.refs = g.layout(func(r ref) int32 { return c.find(r.from) })
 	return c
 }
 
-// sortRefs lays out the references by the group that they start from.
-func (c *classifier) sortRefs() {
-	c.first = make([]int32, len(c.group)+1)
-	for _, r := range c.g.refs {
-		c.first[c.find(r.from)+1]++
+// linkGroups chains the nodes of each group, in their order.
+func (c *classifier) linkGroups() {
+	for i := range c.next {
+		c.next[i] = -1
 	}
-	for i := 1; i < len(c.first); i++ {
-		c.first[i] += c.first[i-1]
-	}
-	c.order = make([]int32, len(c.g.refs))
-	next := slices.Clone(c.first)
-	for i, r := range c.g.refs {
-		from := c.find(r.from)
-		c.order[next[from]] = int32(i)
-		next[from]++
+	for i := len(c.group) - 1; i >= 0; i-- {
+		if root := c.find(int32(i)); root != int32(i) {
+			c.next[i], c.next[root] = c.next[root], int32(i)
+		}
 	}
 }
 
@@ -113,11 +102,6 @@ func (c *classifier) find(i int32) int32 {
 	return i
 }
 
-// nodesOf lists the nodes of a group, its representative first.
-func (c *classifier) nodesOf(group int32) []int32 {
-	return append([]int32{group}, c.members[group]...)
-}
-
 // run judges every group: first what is positively in use, then, with that
 // known, everything else. What is not free to go and needs something that is
 // not there, or not known, is a doubt over what it may be; a doubt can only
@@ -127,7 +111,7 @@ func (c *classifier) run() {
 		c.verdict[i] = Orphan
 	}
 	for _, m := range c.g.Marks {
-		c.raise(c.find(c.g.index[m.Node]), m.Verdict, m.What)
+		c.raise(c.find(c.g.id(m.Node)), m.Verdict, m.What)
 	}
 	c.spread(Used, Held, Kept)
 	conditional := c.dangling()
@@ -190,14 +174,14 @@ func (c *classifier) dangling() []Doubt {
 // them is damaged, and the layer that it should name has no record now.
 func (c *classifier) contradictions() []Doubt {
 	var doubts []Doubt
-	owner := map[int32]int32{}
+	owner := make([]int32, len(c.g.nodes)) // the first record that names a node, from 1
 	for _, r := range c.g.refs {
 		if !r.why.owns() || !isRecord(c.g.nodes[r.from].Kind) {
 			continue
 		}
-		first, ok := owner[r.to]
-		if !ok {
-			owner[r.to] = r.from
+		first := owner[r.to] - 1
+		if first < 0 {
+			owner[r.to] = r.from + 1
 		} else if first != r.from {
 			doubts = append(doubts, Doubt{
 				Source: SourceLayerDB, Where: c.g.nodes[r.from].Name,
@@ -214,8 +198,7 @@ func (c *classifier) contradictions() []Doubt {
 // what it needs in turn.
 func (c *classifier) present(n int32) bool {
 	kind := c.g.nodes[n].Kind
-	if i, ok := c.g.objectOf[n]; ok {
-		o := &c.g.Objects[i]
+	if o := c.g.object(n); o != nil {
 		return kind != KindLink && o.Unrecognised == "" && o.Missing == "" // a link that is an object leads nowhere
 	}
 	if kind == KindLink {
@@ -233,6 +216,9 @@ func (c *classifier) raise(group int32, v Verdict, reason string) {
 }
 
 func (c *classifier) judgeGroup(group int32) {
+	if c.verdict[group] == Used {
+		return // the strongest there is
+	}
 	objects := c.objectsOf(group)
 	if len(objects) == 0 {
 		return
@@ -294,9 +280,9 @@ func isRecord(k Kind) bool {
 // objectsOf lists the objects of a group, records first.
 func (c *classifier) objectsOf(group int32) []*Object {
 	var objects []*Object
-	for _, n := range c.nodesOf(group) {
-		if i, ok := c.g.objectOf[n]; ok {
-			objects = append(objects, &c.g.Objects[i])
+	for n := group; n >= 0; n = c.next[n] {
+		if o := c.g.object(n); o != nil {
+			objects = append(objects, o)
 		}
 	}
 	slices.SortFunc(objects, func(a, b *Object) int {
@@ -317,7 +303,10 @@ func (c *classifier) spread(verdicts ...Verdict) {
 	queues := map[Verdict][]int32{}
 	for i := range c.group {
 		if int32(i) == c.find(int32(i)) {
-			queues[c.verdict[i]] = append(queues[c.verdict[i]], int32(i))
+			v := c.verdict[i]
+			if slices.Contains(verdicts, v) {
+				queues[v] = append(queues[v], int32(i))
+			}
 		}
 	}
 	for _, v := range verdicts {
@@ -344,7 +333,7 @@ func (c *classifier) spread(verdicts ...Verdict) {
 // returns those that had a weaker one.
 func (c *classifier) reach(group int32, v Verdict) []int32 {
 	var reached []int32
-	for _, r := range c.order[c.first[group]:c.first[group+1]] {
+	for _, r := range c.refs.of(group) {
 		to := c.find(c.g.refs[r].to)
 		if v.strength() > c.verdict[to].strength() {
 			c.verdict[to], c.via[to], c.cause[to] = v, r, c.cause[group]

@@ -12,7 +12,7 @@ import (
 func (c *classifier) findings() []Finding {
 	var out []Finding
 	for i := range c.group {
-		if int32(i) != c.find(int32(i)) {
+		if int32(i) != c.find(int32(i)) || c.p.OmitUsed && c.verdict[i] == Used {
 			continue
 		}
 		if objects := c.objectsOf(int32(i)); len(objects) > 0 {

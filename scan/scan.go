@@ -75,7 +75,7 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 func (g *Graph) addLate(in *Input) {
 	for _, r := range g.refs {
 		n := g.nodes[r.to]
-		if _, known := g.objectOf[r.to]; known || !n.Kind.onDisk() {
+		if g.object(r.to) != nil || !n.Kind.onDisk() {
 			continue
 		}
 		info, err := in.Tree.Stat(n.Name)

@@ -35,40 +35,38 @@ func (d *dirs) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) err
 		return err
 	}
 	entries = slices.DeleteFunc(entries, func(e scan.Entry) bool { return d.other(e.Name) })
-	pages := make([]scan.Page, len(entries))
-	if err := scan.Parallel(ctx, len(entries), func(i int) { d.read(in, &pages[i], entries[i]) }); err != nil {
+	g.Expect(len(entries))
+	read := func(i int) *scan.Page { return d.read(in, entries[i]) }
+	if err := scan.Parallel(ctx, len(entries), read, func(_ int, p *scan.Page) error { return g.Enter(p) }); err != nil {
 		return err
 	}
-	ids := make(map[string]bool, len(entries))
-	for i := range pages {
-		g.Enter(&pages[i])
-		if pages[i].Err != nil {
-			return pages[i].Err
-		}
-		ids[entries[i].Name] = true
-	}
 	for _, e := range entries {
-		if ids[e.Name+"-init"] {
-			g.Refer(d.layer(e.Name), d.layer(e.Name+"-init"), scan.ByInitName)
+		id, ok := strings.CutSuffix(e.Name, "-init")
+		if _, found := slices.BinarySearchFunc(entries, id, byName); ok && found {
+			g.Refer(d.layer(id), d.layer(e.Name), scan.ByInitName)
 		}
 	}
 	return nil
 }
 
+// byName finds an entry of a list that is sorted by name.
+func byName(e scan.Entry, name string) int { return strings.Compare(e.Name, name) }
+
 // read reads one entry of the directory. Only a failure that keeps the list
 // from being complete is the page's error.
-func (d *dirs) read(in *scan.Input, p *scan.Page, e scan.Entry) {
+func (d *dirs) read(in *scan.Input, e scan.Entry) *scan.Page {
+	p := &scan.Page{}
 	name := d.dir + "/" + e.Name
 	info, err := in.Tree.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return // removed since it was listed
+		return p // removed since it was listed
 	}
 	if err != nil {
 		p.Err = err
-		return
+		return p
 	}
 	o := scan.Object{
-		Node: d.layer(e.Name), Backend: d.backend, Paths: []string{name},
+		Node: scan.Node{Kind: scan.KindLayer, Name: name}, Backend: d.backend, Paths: []string{name},
 		Medium: scan.Directory, Stamp: info.Stamp, Unrecognised: unrecognised(e.Name, info.Mode),
 	}
 	if o.Unrecognised != "" {
@@ -77,13 +75,14 @@ func (d *dirs) read(in *scan.Input, p *scan.Page, e scan.Entry) {
 	}
 	p.Objects = append(p.Objects, o)
 	if !info.Mode.IsDir() || d.inspect == nil {
-		return
+		return p
 	}
 	// A directory of some other name may still lie on layers; if not, that is
 	// no reason to doubt any.
 	if err := d.inspect(in, p, o.Node); err != nil && o.Unrecognised == "" && !in.Gone(name) {
 		p.Doubts = append(p.Doubts, d.unknownParents(o.Node, err))
 	}
+	return p
 }
 
 // unknownParents is the doubt of a layer of which it cannot be told what lies

@@ -51,17 +51,13 @@ func (l *links) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) er
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // if it is missing, either no layer was ever made or every lower file leads nowhere, which Classify sees
 	}
-	targets := make([]target, len(entries))
-	err = scan.Parallel(ctx, len(entries), func(i int) {
-		targets[i].to, targets[i].err = in.Tree.ReadLink(l.link(entries[i].Name).Name)
-	})
-	if err != nil {
-		return err
+	read := func(i int) target {
+		to, err := in.Tree.ReadLink(l.link(entries[i].Name).Name)
+		return target{to, err}
 	}
-	for i, e := range entries {
-		if err := l.addLink(in, g, e, targets[i]); err != nil {
-			return err
-		}
+	take := func(i int, t target) error { return l.addLink(in, g, entries[i], t) }
+	if err := scan.Parallel(ctx, len(entries), read, take); err != nil {
+		return err
 	}
 	return l.unlinked(ctx, in, g)
 }
@@ -69,15 +65,10 @@ func (l *links) enumerate(ctx context.Context, in *scan.Input, g *scan.Graph) er
 // unlinked adds the short names of layers that no link leads to, from their
 // link files: what lies on such a layer names a link that was lost.
 func (l *links) unlinked(ctx context.Context, in *scan.Input, g *scan.Graph) error {
-	linked := map[scan.Node]bool{}
-	for r := range g.Refs {
-		if r.Why == scan.ByLink {
-			linked[r.To] = true
-		}
-	}
+	edges := g.Edges()
 	for i := range g.Objects {
 		o := &g.Objects[i]
-		if o.Kind != scan.KindLayer || o.Backend != l.backend || linked[o.Node] || o.Unrecognised != "" {
+		if o.Kind != scan.KindLayer || o.Backend != l.backend || o.Unrecognised != "" || edges.Needed(o.Node, scan.ByLink) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -114,7 +105,8 @@ func (l *links) lower(in *scan.Input, p *scan.Page, layer scan.Node) error {
 	if err != nil {
 		return err
 	}
-	for _, element := range strings.Split(lower, ":") {
+	p.Refs = make([]scan.Ref, 0, 1+strings.Count(lower, ":"))
+	for element := range strings.SplitSeq(lower, ":") {
 		short, ok := strings.CutPrefix(element, "l/")
 		if !ok || !scan.IsLinkName(short) {
 			return fmt.Errorf("lower: %q is not a short link", element)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/lookup"
 )
 
 // An Index finds the nodes that a text names: a field of a mount table, a
@@ -22,32 +23,40 @@ import (
 //
 // Volumes have names that people give and are found by path alone; see At.
 type Index struct {
-	heads   map[string]int32 // token → its first entry, from 1
-	entries []entry
-	paths   map[string]scan.Node
-}
-
-type entry struct {
-	node scan.Node
-	next int32 // the next entry of the same token; 0: none
+	tokens, paths keys
 }
 
 // NewIndex indexes the nodes that can be mounted or open.
 func NewIndex(nodes iter.Seq[scan.Node]) *Index {
-	x := &Index{heads: map[string]int32{}, paths: map[string]scan.Node{}}
+	x := &Index{}
+	x.expect(nodes)
 	for n := range nodes {
 		switch n.Kind {
 		case scan.KindLayer, scan.KindLink, scan.KindContainer, scan.KindDownload, scan.KindRemoving:
-			x.add(path.Base(n.Name), n)
+			x.tokens.add(path.Base(n.Name), n)
 		case scan.KindMount:
 			x.addMount(n)
 		case scan.KindChain:
-			x.paths[n.Name] = n
+			x.paths.add(n.Name, n)
 		case scan.KindVolume:
-			x.paths["volumes/"+n.Name] = n
+			x.paths.add("volumes/"+n.Name, n)
 		}
 	}
 	return x
+}
+
+// expect makes room for as many keys as there are nodes.
+func (x *Index) expect(nodes iter.Seq[scan.Node]) {
+	var paths, tokens int
+	for n := range nodes {
+		if n.Kind == scan.KindChain {
+			paths++
+		} else {
+			tokens++
+		}
+	}
+	x.paths.entries = make([]entry, 0, paths)
+	x.tokens.entries = make([]entry, 0, tokens)
 }
 
 // addMount indexes a mount record: by its name, and by the ids in the names
@@ -59,27 +68,20 @@ func (x *Index) addMount(n scan.Node) {
 		id, _, _ := strings.Cut(element, "-")
 		switch {
 		case scan.IsID(id):
-			x.add(id, n)
+			x.tokens.add(id, n)
 			if element != id {
-				x.add(element, n)
+				x.tokens.add(element, n)
 			}
 		case scan.IsBuildID(element):
-			x.add(element, n)
+			x.tokens.add(element, n)
 		}
 	}
-}
-
-func (x *Index) add(token string, n scan.Node) {
-	x.entries = append(x.entries, entry{n, x.heads[token]})
-	x.heads[token] = int32(len(x.entries))
 }
 
 // Named calls hit for every node that the text names.
 func (x *Index) Named(text string, hit func(scan.Node)) {
 	for token := range tokens(text) {
-		for i := x.heads[token]; i > 0; i = x.entries[i-1].next {
-			hit(x.entries[i-1].node)
-		}
+		x.tokens.find(token, hit)
 	}
 }
 
@@ -87,11 +89,32 @@ func (x *Index) Named(text string, hit func(scan.Node)) {
 // root leads to or through: nodes whose names are no random ids.
 func (x *Index) At(name string, hit func(scan.Node)) {
 	for i := range len(name) + 1 {
-		if i < len(name) && name[i] != '/' {
-			continue
+		if i == len(name) || name[i] == '/' {
+			x.paths.find(name[:i], hit)
 		}
-		if n, ok := x.paths[name[:i]]; ok {
-			hit(n)
+	}
+}
+
+// keys are nodes by texts that name them; a text may name several.
+type keys struct {
+	table   lookup.Table
+	entries []entry
+}
+
+type entry struct {
+	key  string
+	node scan.Node
+}
+
+func (k *keys) add(key string, n scan.Node) {
+	k.entries = append(k.entries, entry{key, n})
+	k.table.Add(int32(len(k.entries)-1), func(i int32) string { return k.entries[i].key })
+}
+
+func (k *keys) find(key string, hit func(scan.Node)) {
+	for i := range k.table.Find(key) {
+		if k.entries[i].key == key {
+			hit(k.entries[i].node)
 		}
 	}
 }

@@ -54,14 +54,19 @@ func (db *imageDB) collect(ctx context.Context) (string, error) {
 		emptyDoubt(db.g, db.b, scan.SourceImageDB, db.dir+"/imagedb", scan.TypeLayer, scan.TypeImageLayer)
 	}
 	db.tags(len(entries))
-	configs := make([]*imageConfig, len(entries))
-	errs := make([]error, len(entries))
-	read := func(i int) { configs[i], errs[i] = readImage(db.in, db.configName(entries[i].Name), entries[i].Name) }
-	if err := scan.Parallel(ctx, len(entries), read); err != nil {
-		return "", err
+	type read struct {
+		config *imageConfig
+		err    error
 	}
-	for i, e := range entries {
-		db.image(e.Name, configs[i], errs[i])
+	err = scan.Parallel(ctx, len(entries), func(i int) read {
+		config, err := readImage(db.in, db.configName(entries[i].Name), entries[i].Name)
+		return read{config, err}
+	}, func(i int, r read) error {
+		db.image(entries[i].Name, r.config, r.err)
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("%s: %d images", db.b.Name, len(entries)), nil
 }

@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
-	"github.com/opencontainers/go-digest"
 )
 
 // LayerDB reads the graphdriver's registry of layers (moby layer/filestore.go):
@@ -88,21 +89,20 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
-	pages := make([]scan.Page, len(entries))
-	if err := scan.Parallel(ctx, len(entries), func(i int) { db.entry(&pages[i], entries[i]) }); err != nil {
-		return 0, err
-	}
+	db.g.Expect(len(entries))
 	count := 0
-	for i := range pages {
-		db.g.Enter(&pages[i])
-		if pages[i].Err != nil {
-			return 0, pages[i].Err
-		}
-		for _, o := range pages[i].Objects {
-			if o.Kind == scan.KindChain && o.Unrecognised == "" {
+	read := func(i int) *scan.Page { return db.entry(entries[i]) }
+	err = scan.Parallel(ctx, len(entries), read, func(_ int, p *scan.Page) error {
+		for i := range p.Objects {
+			if o := &p.Objects[i]; o.Kind == scan.KindChain && o.Unrecognised == "" {
 				count++
+				db.missing(o, p)
 			}
 		}
+		return db.g.Enter(p)
+	})
+	if err != nil {
+		return 0, err
 	}
 	if count == 0 {
 		db.emptyDoubt("sha256")
@@ -111,15 +111,16 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 }
 
 // entry reads one entry of the registry.
-func (db *layerDB) entry(p *scan.Page, e scan.Entry) {
+func (db *layerDB) entry(e scan.Entry) *scan.Page {
+	p := &scan.Page{}
 	name := db.dir + "/sha256/" + e.Name
 	info, err := db.in.Tree.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return // released since it was listed
+		return p // released since it was listed
 	}
 	if err != nil {
 		p.Err = err
-		return
+		return p
 	}
 	o := scan.Object{
 		Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name, Paths: []string{name},
@@ -141,6 +142,23 @@ func (db *layerDB) entry(p *scan.Page, e scan.Entry) {
 		o.Paths[0] = o.Name
 	}
 	p.Objects = append(p.Objects, o)
+	return p
+}
+
+// missing looks for the layer of an entry that was not listed: it tells of one
+// that is gone.
+func (db *layerDB) missing(o *scan.Object, p *scan.Page) {
+	for _, r := range p.Refs {
+		if r.Why != scan.ByCacheID || db.g.Object(r.To) != nil {
+			continue
+		}
+		switch _, err := db.in.Tree.Stat(r.To.Name); {
+		case errors.Is(err, fs.ErrNotExist):
+			o.Missing = "its layer " + r.To.Name + " is gone"
+		case err != nil:
+			p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
+		}
+	}
 }
 
 // removing reads a layer whose release was interrupted. What is left of it is
@@ -171,14 +189,6 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 		return
 	}
 	p.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
-	if layer := db.b.Layer(id); db.g.Object(layer) == nil {
-		switch _, err := db.in.Tree.Stat(layer.Name); {
-		case errors.Is(err, fs.ErrNotExist):
-			o.Missing = "its layer " + layer.Name + " is gone"
-		case err != nil:
-			p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
-		}
-	}
 	diff, err := db.in.Word(o.Name+"/diff", maxWord)
 	if err != nil {
 		db.chainDoubt(p, o, err)
@@ -350,7 +360,8 @@ func chainID(parent, diff string) string {
 	if parent == "" {
 		return diff
 	}
-	return digest.FromString(parent + " " + diff).String()
+	sum := sha256.Sum256([]byte(parent + " " + diff))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // numbered reports a name that is a prefix and a number: what Go's

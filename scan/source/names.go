@@ -21,7 +21,7 @@ var Names = &scan.Source{
 		named := 0
 		for i := range g.Objects {
 			o := &g.Objects[i]
-			if o.Kind != scan.KindLayer || n.owned[o.Node] || o.Unrecognised != "" {
+			if o.Kind != scan.KindLayer || n.owned(o.Node) || o.Unrecognised != "" {
 				continue
 			}
 			if o.Was = n.name(o); o.Was != "" {
@@ -34,33 +34,13 @@ var Names = &scan.Source{
 
 type names struct {
 	g       *scan.Graph
-	owned   map[scan.Node]bool
-	chain   map[scan.Node]scan.Node // layer → the layerdb entry that names it
-	below   map[scan.Node]scan.Node // layer → the link of the layer that it lies on
-	leads   map[scan.Node]scan.Node // link → layer
-	tops    map[string]string       // layerdb entry → the image whose last layer it is
-	written map[scan.Node]bool      // layers that a write-set was begun with
+	edges   *scan.Edges
+	tops    map[string]string  // layerdb entry → the image whose last layer it is
+	written map[scan.Node]bool // layers that a write-set was begun with
 }
 
 func newNames(in *scan.Input, g *scan.Graph) *names {
-	n := &names{
-		g: g, owned: map[scan.Node]bool{}, chain: map[scan.Node]scan.Node{}, below: map[scan.Node]scan.Node{},
-		leads: map[scan.Node]scan.Node{}, tops: map[string]string{},
-	}
-	for r := range g.Refs {
-		switch r.Why {
-		case scan.ByCacheID:
-			n.owned[r.To], n.chain[r.To] = true, r.From
-		case scan.ByMountID, scan.ByInitID, scan.BySnapshot:
-			n.owned[r.To] = true
-		case scan.ByLower:
-			if _, ok := n.below[r.From]; !ok { // the nearest comes first
-				n.below[r.From] = r.To
-			}
-		case scan.ByLink:
-			n.leads[r.From] = r.To
-		}
-	}
+	n := &names{g: g, edges: g.Edges(), tops: map[string]string{}}
 	for id, layers := range readImages(in, g).layers {
 		if len(layers) > 0 {
 			top := layers[len(layers)-1]
@@ -69,6 +49,11 @@ func newNames(in *scan.Input, g *scan.Graph) *names {
 	}
 	n.written = n.writtenLayers()
 	return n
+}
+
+// owned reports whether a record or a build names a layer.
+func (n *names) owned(layer scan.Node) bool {
+	return n.edges.Needed(layer, scan.ByCacheID, scan.ByMountID, scan.ByInitID, scan.BySnapshot)
 }
 
 // writtenLayers finds the layer that was made together with each write-set:
@@ -85,7 +70,7 @@ func (n *names) writtenLayers() map[scan.Node]bool {
 		var found []scan.Node
 		for j := range n.g.Objects {
 			o := &n.g.Objects[j]
-			if o.Kind == scan.KindLayer && !n.owned[o.Node] && o.Stamp.Birth.Sub(set.Stamp.Birth).Abs() < time.Second {
+			if o.Kind == scan.KindLayer && o.Stamp.Birth.Sub(set.Stamp.Birth).Abs() < time.Second && !n.owned(o.Node) {
 				found = append(found, o.Node)
 			}
 		}
@@ -116,10 +101,27 @@ func (n *names) name(o *scan.Object) string {
 // on names the image that a layer lies on.
 func (n *names) on(layer scan.Node) string {
 	for range 4 { // an -init, a build step or two may lie between
-		layer = n.leads[n.below[layer]]
-		if title := n.tops[n.chain[layer].Name]; title != "" {
-			return " on " + title
+		layer = n.below(layer)
+		for r := range n.edges.To(layer) {
+			if title := n.tops[r.From.Name]; r.Why == scan.ByCacheID && title != "" {
+				return " on " + title
+			}
 		}
 	}
 	return ""
+}
+
+// below is the layer that one lies on: the nearest comes first.
+func (n *names) below(layer scan.Node) scan.Node {
+	for r := range n.edges.From(layer) {
+		if r.Why == scan.ByLower {
+			for link := range n.edges.From(r.To) {
+				if link.Why == scan.ByLink {
+					return link.To
+				}
+			}
+			break
+		}
+	}
+	return scan.Node{}
 }

@@ -21,26 +21,17 @@ var Origins = &scan.Source{
 	ID:  scan.SourceOrigins,
 	Doc: "image/<driver>/distribution: registries that have a layer",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		named := map[scan.Node]bool{}
-		parent := map[scan.Node]scan.Node{}
-		for r := range g.Refs {
-			switch {
-			case r.Why == scan.ByDiffIDs:
-				named[r.To] = true
-			case r.Why == scan.ByParent && r.From.Kind == scan.KindChain:
-				parent[r.From] = r.To
-			}
-		}
+		edges := g.Edges()
 		found := 0
 		for i := range g.Objects {
 			o := &g.Objects[i]
-			if o.Kind != scan.KindChain || named[o.Node] || o.Unrecognised != "" {
+			if o.Kind != scan.KindChain || o.Unrecognised != "" || edges.Needed(o.Node, scan.ByDiffIDs) {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
 				return "", err
 			}
-			if o.Origin = origin(in, o.Backend, o.Node, parent); o.Origin != "" {
+			if o.Origin = origin(in, o.Backend, o.Node, edges); o.Origin != "" {
 				o.Was = "layer of " + o.Origin
 				found++
 			}
@@ -51,9 +42,9 @@ var Origins = &scan.Source{
 
 // origin is the repository that has a layer, if some repository has each
 // layer below it too.
-func origin(in *scan.Input, driver string, chain scan.Node, parent map[scan.Node]scan.Node) string {
+func origin(in *scan.Input, driver string, chain scan.Node, edges *scan.Edges) string {
 	found := ""
-	for seen := map[scan.Node]bool{}; chain.Name != "" && !seen[chain]; chain = parent[chain] {
+	for seen := map[scan.Node]bool{}; chain.Name != "" && !seen[chain]; chain = parentOf(chain, edges) {
 		seen[chain] = true
 		diff, err := in.Word(chain.Name+"/diff", maxWord)
 		if err != nil {
@@ -68,6 +59,16 @@ func origin(in *scan.Input, driver string, chain scan.Node, parent map[scan.Node
 		}
 	}
 	return found
+}
+
+// parentOf is the entry that one lies on; the zero node for none.
+func parentOf(chain scan.Node, edges *scan.Edges) scan.Node {
+	for r := range edges.From(chain) {
+		if r.Why == scan.ByParent {
+			return r.To
+		}
+	}
+	return scan.Node{}
 }
 
 func repositoryOf(in *scan.Input, driver, diff string) string {

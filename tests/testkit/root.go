@@ -151,6 +151,15 @@ func (r *Root) Layer(name, id string, below ...string) error {
 
 // Image makes an image of layers, the base first, with all its records.
 func (r *Root) Image(name string, layers ...string) error {
+	if err := r.Untagged(name, layers...); err != nil {
+		return err
+	}
+	return r.Tag()
+}
+
+// Untagged makes an image whose tag [Root.Tag] writes: that file grows with
+// every image.
+func (r *Root) Untagged(name string, layers ...string) error {
 	var diffs, below []string
 	parent := ""
 	for i, layer := range layers {
@@ -180,10 +189,7 @@ func (r *Root) Image(name string, layers ...string) error {
 	id := ID(string(config))
 	r.images[name] = "sha256:" + id
 	r.symbols[id] = "{image " + name + "}"
-	if err := r.write("image/"+r.Driver+"/imagedb/content/sha256/"+id, string(config)); err != nil {
-		return err
-	}
-	return r.tags()
+	return r.write("image/"+r.Driver+"/imagedb/content/sha256/"+id, string(config))
 }
 
 func (r *Root) chain(chain, parent, diff, layer string) error {
@@ -200,7 +206,8 @@ func (r *Root) chain(chain, parent, diff, layer string) error {
 	return nil
 }
 
-func (r *Root) tags() error {
+// Tag gives every image a tag.
+func (r *Root) Tag() error {
 	repositories := map[string]map[string]string{}
 	for name, id := range r.images {
 		repositories[name] = map[string]string{name + ":1": id}
