@@ -47,10 +47,19 @@ func TestDevices(t *testing.T) {
 		pid, path string
 		want      bool
 	}{
-		{"20", "/mnt/nfs", true}, {"20", "/mnt/nfs/a/b", true}, {"20", "/mnt/nfs2", false}, {"20", "/mnt", false},
-		{"20", "/", false}, {"20", "mnt", false}, {"20", "", false},
-		{"21", "/", true}, {"21", "/x", true}, {"21", "pipe:[12]", false},
-		{"22", "/mnt/nfs/a", true}, {"22", "/x", false}, {"22", "/untold/x", true},
+		{"20", "/mnt/nfs", true},
+		{"20", "/mnt/nfs/a/b", true},
+		{"20", "/mnt/nfs2", false},
+		{"20", "/mnt", false},
+		{"20", "/", false},
+		{"20", "mnt", false},
+		{"20", "", false},
+		{"21", "/", true},
+		{"21", "/x", true},
+		{"21", "pipe:[12]", false},
+		{"22", "/mnt/nfs/a", true},
+		{"22", "/x", false},
+		{"22", "/untold/x", true},
 		{"23", "/x", true}, // a namespace that was not read
 		{"24", "/x", true}, // ended
 	} {
