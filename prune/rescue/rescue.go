@@ -1,0 +1,210 @@
+package rescue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/docker-orphans/docker-orphans/prune/adopt"
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// ErrTaken is the error of a tag that an image has already: it is never moved.
+var ErrTaken = errors.New("is the name of an image already")
+
+// A Request says what to rescue.
+type Request struct {
+	Daemon  adopt.Daemon
+	Tree    scan.Tree
+	Host    *scan.Host    // of the scan that found it
+	Finding *scan.Finding // an image layer, or a writable layer
+	Tag     string        // the image's name; "" is [DefaultTag]
+}
+
+// Rescued is the image that was made.
+type Rescued struct {
+	Image   string   `json:"image"` // "sha256:<hex>"
+	Tag     string   `json:"tag"`
+	LeftOut []string `json:"leftOut,omitempty"` // files that no image can hold, with why
+}
+
+// DefaultTag is the name of the image that rescues a finding.
+func DefaultTag(f *scan.Finding) string {
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.TrimPrefix(f.ID, "sha256:"))
+	return "orphans/rescued:" + id[:min(12, len(id))]
+}
+
+// Rescue makes an image of a finding.
+func Rescue(ctx context.Context, r Request) (Rescued, error) {
+	if r.Tag == "" {
+		r.Tag = DefaultTag(r.Finding)
+	}
+	tag, err := parseTag(r.Tag)
+	if err != nil {
+		return Rescued{}, err
+	}
+	if _, err := r.Daemon.Image(ctx, tag); err == nil {
+		return Rescued{}, fmt.Errorf("%s: %w", tag, ErrTaken)
+	} else if !errdefs.IsNotFound(err) {
+		return Rescued{}, fmt.Errorf("%s: %w", tag, err)
+	}
+	switch r.Finding.Type {
+	case scan.TypeImageLayer:
+		return r.chain(ctx, tag)
+	case scan.TypeRWLayer:
+		return r.written(ctx, tag)
+	}
+	return Rescued{}, fmt.Errorf("%s: a %s is nothing that an image can be made of", r.Finding.ShortID(), r.Finding.Type)
+}
+
+// parseTag returns the name of an image as the daemon lists it.
+func parseTag(tag string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(tag)
+	if err != nil {
+		return "", fmt.Errorf("tag %q: %w", scan.Printable(tag), err)
+	}
+	if _, ok := named.(reference.Digested); ok {
+		return "", fmt.Errorf("tag %q: has a digest", scan.Printable(tag))
+	}
+	return reference.FamiliarString(reference.TagNameOnly(named)), nil
+}
+
+// chain gives a chain of registered layers a name.
+func (r *Request) chain(ctx context.Context, tag string) (Rescued, error) {
+	diffs, err := r.loaded("sha256:" + path.Base(r.Finding.Parts[0].Name))
+	if err != nil {
+		return Rescued{}, err
+	}
+	return r.load(ctx, tag, diffs, nil)
+}
+
+// written makes an image of a writable layer and what it lay on.
+func (r *Request) written(ctx context.Context, tag string) (Rescued, error) {
+	record := r.Finding.Parts[0]
+	in := &scan.Input{Tree: r.Tree}
+	id, err := in.Word(record.Name+"/mount-id", maxWord)
+	if err != nil {
+		return Rescued{}, err
+	}
+	var layer *scan.Object
+	for _, o := range r.Finding.Parts {
+		if o.Kind == scan.KindLayer && path.Base(o.Name) == id {
+			layer = o
+		}
+	}
+	if layer == nil {
+		return Rescued{}, fmt.Errorf("%s: its layer is not the one that was found", record.Name)
+	}
+	form, ok := forms[r.Finding.Backend]
+	if !ok {
+		return Rescued{}, fmt.Errorf("%s: a writable layer of %s cannot be rescued", record.Name, r.Finding.Backend)
+	}
+	var diffs []string
+	if !form.whole {
+		if diffs, err = r.below(record); err != nil {
+			return Rescued{}, err
+		}
+	}
+	content, err := openContent(ctx, r.Host.DataRoot, path.Join(layer.Name, form.dir), form)
+	if err != nil {
+		return Rescued{}, err
+	}
+	defer content.close()
+	return r.load(ctx, tag, diffs, content)
+}
+
+// below are the diff ids of what a mount record's layer lies on. The daemon
+// holds it as long as it knows the record.
+func (r *Request) below(record *scan.Object) ([]string, error) {
+	if err := r.old(record.Name); err != nil {
+		return nil, err
+	}
+	parent, err := (&scan.Input{Tree: r.Tree}).Word(record.Name+"/parent", maxWord)
+	if r.missing(err, record.Name+"/parent") {
+		return nil, nil // made from scratch
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.loaded(parent)
+}
+
+// loaded returns the diff ids of a chain that the daemon must have loaded.
+func (r *Request) loaded(chain string) ([]string, error) {
+	if driver := r.Host.Info.Driver; driver != r.Finding.Backend {
+		return nil, fmt.Errorf("chain %s: is of %s, and the daemon uses %s", scan.Short(chain), r.Finding.Backend, driver)
+	}
+	layers, err := adopt.ReadLayers(r.Tree, r.Finding.Backend, chain)
+	if err != nil {
+		return nil, err
+	}
+	diffs := make([]string, len(layers))
+	for i, l := range layers {
+		if err := r.old(scan.ChainNode(r.Finding.Backend, l.Chain).Name); err != nil {
+			return nil, err
+		}
+		diffs[i] = l.Diff
+	}
+	return diffs, nil
+}
+
+// old checks that a record was there, as it is, when the daemon started.
+func (r *Request) old(name string) error {
+	info, err := r.Tree.Stat(name)
+	if err != nil {
+		return err
+	}
+	start, ok := r.Host.DaemonStart()
+	if !ok || !info.Stamp.Change.Before(start) {
+		return fmt.Errorf("%s: may have been put there since the daemon started: restart the daemon first", name)
+	}
+	return nil
+}
+
+// load gives the daemon an image of the layers with these diff ids, which it
+// has, and of content if there is any.
+func (r *Request) load(ctx context.Context, tag string, diffs []string, content *content) (Rescued, error) {
+	names := make([]string, len(diffs))
+	for i := range diffs {
+		names[i] = adopt.Absent(i)
+	}
+	all := diffs
+	if content != nil {
+		diff, err := content.measure(ctx)
+		if err != nil {
+			return Rescued{}, err
+		}
+		all, names = append(slices.Clip(diffs), diff), append(names, contentName)
+	}
+	platform, err := r.Daemon.Platform(ctx)
+	if err != nil {
+		return Rescued{}, err
+	}
+	config, err := newConfig(r.base(diffs, content), platform, all, r.Finding, time.Now())
+	if err != nil {
+		return Rescued{}, err
+	}
+	if err := send(ctx, r.Daemon, config, adopt.Manifest(config, tag, names), content); err != nil {
+		return Rescued{}, fmt.Errorf("%s: %w", tag, err)
+	}
+	image, err := r.Daemon.Image(ctx, tag)
+	if err != nil {
+		return Rescued{}, fmt.Errorf("%s: was loaded: %w", tag, err)
+	}
+	rescued := Rescued{Image: image.ID, Tag: tag}
+	if content != nil {
+		rescued.LeftOut = content.leftOut
+	}
+	return rescued, nil
+}
