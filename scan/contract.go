@@ -67,7 +67,7 @@ type Contract struct {
 
 // layerNeeds are the sources that can own a layer.
 var layerNeeds = []SourceID{
-	SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
+	SourceQuarantine, SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
 	SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses,
 }
 
@@ -116,7 +116,7 @@ var Contracts = []Contract{
 		Type:    TypeContainer,
 		What:    "a container's directory without a readable config.v2.json and without a mount record",
 		Reason:  "it has no config and no layer",
-		Needs:   []SourceID{SourceLayerDB, SourceContainers, SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses},
+		Needs:   []SourceID{SourceQuarantine, SourceLayerDB, SourceContainers, SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses},
 		Default: DefaultUnlessPrecious,
 		Online:  "by hand: renamed to quarantine",
 		Offline: "the same",
@@ -129,7 +129,7 @@ var Contracts = []Contract{
 		Type:    TypeDownload,
 		What:    "a temporary file of a known name, a write-set or a release under way that was made before the daemon started and that no process has open",
 		Reason:  "left by an interrupted operation",
-		Needs:   []SourceID{SourceLayerDB, SourceImageDB, SourceAPI, SourceSight, SourceMounts, SourceProcesses},
+		Needs:   []SourceID{SourceQuarantine, SourceLayerDB, SourceImageDB, SourceAPI, SourceSight, SourceMounts, SourceProcesses},
 		Default: DefaultYes,
 		Online:  "by hand, at once",
 		Offline: "the same",
@@ -142,7 +142,7 @@ var Contracts = []Contract{
 		Type:    TypeLink,
 		What:    "a short link to a layer that is not there and that no lower file names",
 		Reason:  "its layer is gone",
-		Needs:   []SourceID{SourceLayerDB, SourceSight, SourceMounts, SourceProcesses},
+		Needs:   []SourceID{SourceQuarantine, SourceLayerDB, SourceSight, SourceMounts, SourceProcesses},
 		Default: DefaultYes,
 		Online:  "by hand: unlinked",
 		Offline: "the same",

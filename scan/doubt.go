@@ -12,6 +12,7 @@ type SourceID string
 // The sources. Each says what is in use; the [Contract] of a type names those
 // that must have been read to the end before anything of it is an orphan.
 const (
+	SourceQuarantine SourceID = "quarantine" // .docker-orphans/runs: what earlier runs put aside
 	SourceLayerDB    SourceID = "layerdb"    // image/<driver>/layerdb: chains, mount records, releases under way
 	SourceContainers SourceID = "containers" // containers/*/config.v2.json
 	SourceImageDB    SourceID = "imagedb"    // image/<driver>/imagedb and repositories.json

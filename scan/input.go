@@ -220,4 +220,7 @@ type Input struct {
 	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it
 	Backends []*Backend                                                // those whose objects were enumerated
 	Now      func() time.Time
+
+	Run   string        // the run of prune that goes on now; "" if none does
+	Named map[Node]bool // what the user removes by id, though it was restored once
 }

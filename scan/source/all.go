@@ -11,6 +11,7 @@ import "github.com/docker-orphans/docker-orphans/scan"
 // before the records that name it, so that what is made meanwhile is missing
 // a namer at worst, which its age covers.
 var All = []*scan.Source{
+	Quarantine,
 	Downloads,
 	LayerDB,
 	ImageDB,

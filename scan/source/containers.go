@@ -255,8 +255,6 @@ func (c *containers) gone(o *scan.Object, name string) {
 	parent := c.images.parent[o.Node]
 	o.Was, o.Labels = c.images.describe(name, parent, c.images.init[o.Node])
 	if c.in.Daemon != nil && parent != "" {
-		pin := scan.Node{Kind: scan.KindMemory, Name: o.Name}
-		c.g.Live(pin, "mount record "+scan.Short(name)+" until the daemon restarts", o.Name+"/parent")
-		c.g.Refer(pin, scan.Node{Kind: scan.KindChain, Name: parent}, scan.ByParent)
+		pin(c.g, o.Name, o.Name+"/parent", scan.Node{Kind: scan.KindChain, Name: parent})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 // LayerDB reads the graphdriver's registry of layers (moby layer/filestore.go):
@@ -69,8 +70,14 @@ func (db *layerDB) emptyDoubt(sub string) {
 }
 
 // emptyDoubt doubts the types of a backend that holds layers while a registry
-// that should name them is empty or missing.
+// that should name them is empty or missing. One that is empty because its
+// last entry lies in the quarantine is not lost.
 func emptyDoubt(g *scan.Graph, b *scan.Backend, source scan.SourceID, where string, types ...scan.Type) {
+	for i := range g.Objects {
+		if o := &g.Objects[i]; strings.HasPrefix(o.Name, where+"/") && strings.HasPrefix(o.Paths[0], journal.Runs+"/") {
+			return
+		}
+	}
 	for i := range g.Objects {
 		if g.Objects[i].Backend == b.Name && g.Objects[i].Kind == scan.KindLayer {
 			g.Doubt(scan.Doubt{

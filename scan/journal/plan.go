@@ -1,0 +1,106 @@
+package journal
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// PlanVersion is the version of a plan's form on disk.
+const PlanVersion = 1
+
+// A Remover is a way in which a finding goes.
+type Remover string
+
+// The removers so far.
+const (
+	Adopt      Remover = "adopt"      // the daemon takes the chain as an image, and removes that
+	Quarantine Remover = "quarantine" // renamed to where it waits to be restored or freed
+	Free       Remover = "free"       // renamed aside, and unlinked after the second look
+)
+
+// A Plan is what a run would do, in order. It is data: it can be shown,
+// saved, read again and verified. Nothing in it decides anything any more.
+type Plan struct {
+	Version  int       `json:"version"`
+	DataRoot string    `json:"dataRoot"`
+	Root     Identity  `json:"root"`               // of the data root's directory
+	EngineID string    `json:"engineID,omitempty"` // "" where no daemon runs
+	Made     time.Time `json:"made"`               // when the scan began that it was made from
+	Steps    []Step    `json:"steps"`
+}
+
+// A Step removes one finding.
+type Step struct {
+	ID      int            `json:"id"` // from 1, its place in the plan
+	Finding string         `json:"finding"`
+	Type    scan.Type      `json:"type"`
+	Backend string         `json:"backend,omitempty"`
+	Remover Remover        `json:"remover"`
+	Objects []*scan.Object `json:"objects"`           // as they were when the plan was made, walked where their age needed it
+	Refs    []scan.Ref     `json:"refs,omitempty"`    // what they need, and the links that lead to them
+	Moves   []Move         `json:"moves,omitempty"`   // what goes by hand, in this order
+	Pins    []scan.Node    `json:"pins,omitempty"`    // chains that the running daemon counts until it restarts
+	Shields []scan.Node    `json:"shields,omitempty"` // what could not be judged because of it, and never is (rule 16)
+	Cause   string         `json:"cause"`             // why it may go
+	Was     string         `json:"was,omitempty"`
+	Named   bool           `json:"named,omitempty"` // the user named it: rm, not prune
+	After   []int          `json:"after,omitempty"` // steps that must have gone before
+}
+
+// A Move takes one directory or file away from its path.
+type Move struct {
+	From   string   `json:"from"`             // below the data root
+	Target string   `json:"target,omitempty"` // of a symbolic link: what it must lead to
+	Is     Identity `json:"is,omitzero"`      // what must lie there; zero for a link, which its target tells
+}
+
+// An Identity is what a directory or file is recognised by, also after the
+// machine was started again: mount ids and device numbers do not survive that
+// (rule 8).
+type Identity struct {
+	Inode uint64    `json:"inode,omitempty"`
+	Birth time.Time `json:"birth,omitzero"` // zero where the file system does not tell
+}
+
+// IdentityOf is the identity of what has this stamp.
+func IdentityOf(s scan.Stamp) Identity { return Identity{Inode: s.Inode, Birth: s.Birth} }
+
+// Fits reports whether a stamp is of the same thing.
+func (i Identity) Fits(s scan.Stamp) bool {
+	return i.Inode == s.Inode && (i.Birth.IsZero() || s.Birth.IsZero() || i.Birth.Equal(s.Birth))
+}
+
+// Place is where a run puts what a move of a step takes, below the data root.
+func (s *Step) Place(run string, move int) string {
+	dir := "trash"
+	if s.Remover == Quarantine {
+		dir = "held"
+	}
+	return path.Join(RunDir(run), dir, fmt.Sprintf("%d.%d=%s", s.ID, move, path.Base(s.Moves[move].From)))
+}
+
+// Step returns the step of a number, or nil.
+func (p *Plan) Step(id int) *Step {
+	if id < 1 || id > len(p.Steps) {
+		return nil
+	}
+	return &p.Steps[id-1]
+}
+
+// String prints one line a step.
+func (p Plan) String() string {
+	var b strings.Builder
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		fmt.Fprintf(&b, "#%d %s %s %s, %s", s.ID, s.Remover, s.Type, scan.Printable(s.Finding), s.Cause)
+		if len(s.After) > 0 {
+			fmt.Fprintf(&b, " [after %s]", strings.Trim(fmt.Sprint(s.After), "[]"))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

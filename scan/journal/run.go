@@ -1,0 +1,99 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// The places below the data root.
+const (
+	Dir     = ".docker-orphans"
+	Runs    = Dir + "/runs"
+	Lock    = Dir + "/lock"
+	Reserve = Dir + "/reserve"
+)
+
+// RunDir is a run's directory, below the data root.
+func RunDir(run string) string { return path.Join(Runs, run) }
+
+// File is a run's journal, below the data root.
+func File(run string) string { return path.Join(RunDir(run), "journal") }
+
+// maxJournal bounds a journal's size: a hundred thousand steps fit.
+const maxJournal = 1 << 30
+
+// A Run is what a journal says of one run.
+type Run struct {
+	ID       string // sorts by time
+	Plan     *Plan  // nil: it was cut off before it began
+	Began    time.Time
+	Until    time.Time     // when its quarantine ends; zero: never by itself
+	Owner    *scan.Process // the daemon that ran; nil if none did
+	Looked   bool          // everything was looked at again before anything was unlinked
+	Done     bool
+	Outcomes []Outcome
+
+	taken    map[int]bool // by Looked
+	restored map[int]bool // by Restore
+	purged   map[int]bool // by Purge
+}
+
+// Taken reports whether a step was to be carried to its end.
+func (run *Run) Taken(step int) bool { return run.taken[step] }
+
+// Restored reports whether a step was to be brought back.
+func (run *Run) Restored(step int) bool { return run.restored[step] }
+
+// Purged reports whether a step was to be freed for good.
+func (run *Run) Purged(step int) bool { return run.purged[step] }
+
+// Read reads all runs of a data root, the oldest first. What cannot be read
+// is an error: it may say what must not be touched.
+func Read(tree scan.Tree) ([]*Run, error) {
+	entries, err := tree.ReadDir(Runs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nothing was ever removed
+	}
+	if err != nil {
+		return nil, err
+	}
+	var runs []*Run
+	for _, e := range entries {
+		run, err := readRun(tree, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
+func readRun(tree scan.Tree, id string) (*Run, error) {
+	data, err := tree.ReadFile(File(id), maxJournal)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Run{ID: id}, nil // it was cut off before it began
+	}
+	if err != nil {
+		return nil, err
+	}
+	run, err := Parse(id, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", File(id), err)
+	}
+	return run, nil
+}
+
+// below reports whether a path leads to something below the data root that is
+// not ours.
+func below(name string) bool {
+	return fs.ValidPath(name) && name != "." && name != Dir && !inDir(name)
+}
+
+func inDir(name string) bool {
+	return len(name) > len(Dir) && name[:len(Dir)+1] == Dir+"/"
+}

@@ -1,0 +1,176 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// Quarantine reads what earlier runs have put aside. It can come back, so it
+// is there as if it still lay in its place, and whatever it needs is kept; so
+// is what was brought back, until something live names it or the user removes
+// it by id. What a run took that goes on now is judged as everything else.
+//
+// It is read before all other sources: what they find mounted or open may lie
+// in a quarantine.
+var Quarantine = &scan.Source{
+	ID:  scan.SourceQuarantine,
+	Doc: journal.Runs + ": what earlier runs put aside or brought back",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		runs, err := journal.Read(in.Tree)
+		if err != nil {
+			g.Doubt(scan.Doubt{
+				Source: scan.SourceQuarantine, Where: journal.Runs, Err: err.Error(),
+				Hint: "what the quarantine needs is not known, so everything is kept: use the version of docker orphans that wrote it, or purge it",
+			})
+			return "", err
+		}
+		q := &quarantine{in: in, g: g}
+		for _, run := range runs {
+			if run.Plan == nil {
+				continue
+			}
+			for i := range run.Plan.Steps {
+				if err := ctx.Err(); err != nil {
+					return "", err
+				}
+				if err := q.step(run, &run.Plan.Steps[i]); err != nil {
+					return "", err
+				}
+			}
+		}
+		return fmt.Sprintf("%d runs, %d things put aside", len(runs), q.held), nil
+	},
+}
+
+// quarantine is one reading of all runs.
+type quarantine struct {
+	in   *scan.Input
+	g    *scan.Graph
+	held int
+}
+
+// step adds one step's objects, as far as they are in its places.
+func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
+	places := map[string]string{} // path of an object → where it is now
+	for i := range s.Moves {
+		place := s.Place(run.ID, i)
+		_, err := q.in.Tree.Stat(place)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		places[s.Moves[i].From] = place
+	}
+	q.shield(run, s)
+	switch {
+	case len(places) > 0:
+		q.held++
+		q.aside(run, s, places)
+		q.pin(run, s)
+	case run.Restored(s.ID):
+		q.restored(run, s)
+	case run.Purged(s.ID), run.Taken(s.ID) && s.Remover != journal.Quarantine:
+		q.pin(run, s)
+	}
+	return nil
+}
+
+// shield doubts what could not be judged as long as the step's thing was
+// there. That we took it away proves nothing.
+func (q *quarantine) shield(run *journal.Run, s *journal.Step) {
+	if len(s.Shields) == 0 {
+		return
+	}
+	q.g.Doubt(scan.Doubt{
+		Source: scan.SourceQuarantine, Where: journal.File(run.ID), Err: "run " + run.ID + " took " + s.Objects[0].Name,
+		Hint:  "as long as that was there, it could not be told what owns this, and no run of docker orphans changes it",
+		Scope: scan.Scope{Nodes: s.Shields},
+	})
+}
+
+// aside adds what was taken, with what it needs.
+func (q *quarantine) aside(run *journal.Run, s *journal.Step, places map[string]string) {
+	renamed := map[scan.Node]scan.Node{} // whose place was taken by something else meanwhile
+	for _, o := range s.Objects {
+		place, ok := places[o.Paths[0]]
+		if !ok {
+			continue // not taken yet, or back already
+		}
+		moved := *o
+		moved.Paths = []string{place}
+		if q.g.Object(o.Node) != nil || !q.in.Gone(o.Paths[0]) {
+			moved.Name = place
+			renamed[o.Node] = moved.Node
+		}
+		q.g.Add(moved)
+		if what := q.what(run, s); what != "" {
+			q.g.Keep(moved.Node, what, place)
+		}
+	}
+	for _, r := range s.Refs {
+		if n, ok := renamed[r.From]; ok {
+			r.From = n
+		}
+		if n, ok := renamed[r.To]; ok {
+			r.To = n
+		}
+		q.g.Refer(r.From, r.To, r.Why)
+	}
+}
+
+// what says why it is kept; "" for the run that goes on now, which has to
+// know what would be said of it without.
+func (q *quarantine) what(run *journal.Run, s *journal.Step) string {
+	switch {
+	case run.ID == q.in.Run:
+		return ""
+	case !run.Done:
+		return "run " + run.ID + ", which was interrupted: the next prune puts it back or ends it"
+	case s.Remover != journal.Quarantine:
+		return "run " + run.ID + ", which could not free it: the next prune does"
+	case run.Until.IsZero():
+		return "in quarantine of run " + run.ID
+	}
+	return fmt.Sprintf("in quarantine of run %s until %s", run.ID, run.Until.UTC().Format("2006-01-02 15:04 UTC"))
+}
+
+// restored keeps what was brought back.
+func (q *quarantine) restored(run *journal.Run, s *journal.Step) {
+	for _, o := range s.Objects {
+		if !q.in.Named[o.Node] {
+			q.g.Keep(o.Node, "restored from run "+run.ID, journal.File(run.ID))
+		}
+	}
+}
+
+// ownerSlack is how much the start of one process may differ between two
+// readings: the kernel tells when it booted in whole seconds.
+const ownerSlack = 2 * time.Second
+
+// pin keeps the chains that a daemon counts whose mount record was taken,
+// until it starts again: it loaded the record when it started, and has no
+// way to let it go.
+func (q *quarantine) pin(run *journal.Run, s *journal.Step) {
+	was, is := run.Owner, q.g.Host.Owner
+	if was == nil || is == nil || was.PID != is.PID || was.Started.Sub(is.Started).Abs() > ownerSlack {
+		return
+	}
+	for _, chain := range s.Pins {
+		pin(q.g, s.Objects[0].Name, journal.File(run.ID), chain)
+	}
+}
+
+// pin says that the running daemon counts a chain because of a mount record.
+func pin(g *scan.Graph, record, where string, chain scan.Node) {
+	node := scan.Node{Kind: scan.KindMemory, Name: record}
+	g.Live(node, "mount record "+scan.Short(record)+" until the daemon restarts", where)
+	g.Refer(node, chain, scan.ByParent)
+}
