@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 // id is of the form that the daemon gives.
@@ -44,7 +45,7 @@ func TestPlan(t *testing.T) {
 	g.Refer(layer("top"), link, scan.ByLower)
 	g.Refer(link, layer("base"), scan.ByLink)
 	g.Refer(layer(init), layer("registered"), scan.ByLower)
-	plan := NewPlan(g, findings)
+	plan := NewPlan(g, findings, Options{})
 	assert.Equal(t, plan.String(), ""+
 		"#1 free layer overlay2/top, no record names it; old\n"+
 		"#2 free layer overlay2/base, no record names it; old [after 1]\n"+
@@ -52,11 +53,11 @@ func TestPlan(t *testing.T) {
 		"#4 free download tmp/GetImageBlob1, no record names it; old\n"+
 		"#5 adopt image-layer "+chain.Name+", no record names it; old [after 3]\n")
 
-	data, err := json.Marshal(Result{Plan: plan, Steps: []Outcome{{Step: 1, Done: true, Bytes: 7}}})
+	data, err := json.Marshal(Result{Plan: plan, Outcomes: []Outcome{{Step: 1, End: journal.Freed, Bytes: 7}}})
 	assert.NilError(t, err)
 	var read Result
 	assert.NilError(t, json.Unmarshal(data, &read))
-	assert.DeepEqual(t, read, Result{Plan: plan, Steps: []Outcome{{Step: 1, Done: true, Bytes: 7}}})
+	assert.DeepEqual(t, read, Result{Plan: plan, Outcomes: []Outcome{{Step: 1, End: journal.Freed, Bytes: 7}}})
 }
 
 // Whatever lies on what: every orphan is in the plan once, nothing else is,
@@ -78,7 +79,7 @@ func TestPlanOrder(t *testing.T) {
 				}
 			}
 		}
-		plan := NewPlan(g, findings)
+		plan := NewPlan(g, findings, Options{})
 		place := map[scan.Node]int{}
 		for _, s := range plan.Steps {
 			place[s.Objects[0].Node] = s.ID

@@ -72,7 +72,7 @@ func (r *Record) Line() ([]byte, error) {
 // off: it announced something that was not begun. Any other line that is not
 // understood is an error, for it may say what must not be touched.
 func Parse(id string, data []byte) (*Run, error) {
-	run := &Run{ID: id}
+	run := &Run{ID: id, taken: map[int]bool{}, intents: map[int]Kind{}}
 	for n := 1; len(data) > 0; n++ {
 		line, rest, ended := bytes.Cut(data, []byte("\n"))
 		if !ended {
@@ -111,13 +111,16 @@ func (run *Run) add(r *Record) error {
 	case Begun:
 		return run.begin(r)
 	case Looked:
-		run.Looked, run.taken = true, set(run.taken, r.Steps)
+		run.Looked = true
+		for _, id := range r.Steps {
+			run.taken[id] = true
+		}
 	case Done:
 		run.Done, run.Outcomes = true, r.Results
 	case Restore:
-		run.restored = set(run.restored, r.Steps)
+		run.intend(r)
 	case Purge:
-		run.purged = set(run.purged, r.Steps)
+		run.intend(r)
 	default:
 		return fmt.Errorf("record %q: not known", r.Kind)
 	}
@@ -142,12 +145,10 @@ func (run *Run) begin(r *Record) error {
 	return nil
 }
 
-func set(to map[int]bool, steps []int) map[int]bool {
-	if to == nil {
-		to = map[int]bool{}
+// intend notes what is meant to become of steps in quarantine: what was said
+// last counts.
+func (run *Run) intend(r *Record) {
+	for _, id := range r.Steps {
+		run.intents[id] = r.Kind
 	}
-	for _, id := range steps {
-		to[id] = true
-	}
-	return to
 }

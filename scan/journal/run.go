@@ -38,19 +38,18 @@ type Run struct {
 	Done     bool
 	Outcomes []Outcome
 
-	taken    map[int]bool // by Looked
-	restored map[int]bool // by Restore
-	purged   map[int]bool // by Purge
+	taken   map[int]bool // by Looked
+	intents map[int]Kind // of steps: Restore or Purge, whichever came last
 }
 
 // Taken reports whether a step was to be carried to its end.
 func (run *Run) Taken(step int) bool { return run.taken[step] }
 
-// Restored reports whether a step was to be brought back.
-func (run *Run) Restored(step int) bool { return run.restored[step] }
+// Restored reports whether a step was to be brought back from quarantine.
+func (run *Run) Restored(step int) bool { return run.intents[step] == Restore }
 
-// Purged reports whether a step was to be freed for good.
-func (run *Run) Purged(step int) bool { return run.purged[step] }
+// Purged reports whether a step in quarantine was to be freed for good.
+func (run *Run) Purged(step int) bool { return run.intents[step] == Purge }
 
 // Read reads all runs of a data root, the oldest first. What cannot be read
 // is an error: it may say what must not be touched.

@@ -94,13 +94,13 @@ func roundTrip(t *testing.T, g *scan.Graph, p scan.Policy, findings []scan.Findi
 	fromCopy, err := json.Marshal(scan.Classify(&read, p))
 	assert.NilError(t, err)
 	assert.Assert(t, bytes.Equal(fromCopy, data), "the graph that was read is judged otherwise")
-	plan := prune.NewPlan(g, findings)
+	plan := prune.NewPlan(g, findings, prune.Options{})
 	data, err = json.Marshal(prune.Result{Plan: plan})
 	assert.NilError(t, err)
 	var result prune.Result
 	assert.NilError(t, json.Unmarshal(data, &result))
 	assert.Equal(t, result.Plan.String(), plan.String())
-	assert.Equal(t, prune.NewPlan(&read, readFindings).String(), plan.String(), "what was read is planned otherwise")
+	assert.Equal(t, prune.NewPlan(&read, readFindings, prune.Options{}).String(), plan.String(), "what was read is planned otherwise")
 
 	assert.Equal(t, len(readFindings), len(findings))
 	for i := range findings {

@@ -1,0 +1,37 @@
+package prune
+
+import (
+	"context"
+	"errors"
+)
+
+// A Disk is the data root as a run writes to it: every change that a run
+// makes by hand is one of these. Names are slash-separated and relative to
+// the root; none follows a symbolic link, leaves the root, or crosses from the
+// root's own mount to another (rule 9).
+//
+// It is an interface so that tests can fail, or end the process, at each.
+type Disk interface {
+	// Mkdir makes a directory that only its owner may read. The one above
+	// it must be there.
+	Mkdir(name string) error
+	// Rename moves a file or directory. What is at the new name already
+	// stays and is an error that satisfies errors.Is(err, fs.ErrExist).
+	Rename(from, to string) error
+	// Append adds to a file, made if it is missing, and returns once what
+	// was added is on stable storage, and the file's name with it.
+	Append(name string, data []byte) error
+	// Remove unlinks a file or removes an empty directory.
+	Remove(name string) error
+	// RemoveTree unlinks a directory and everything below, or a file. It
+	// goes on after an error and says how much it freed all the same.
+	RemoveTree(ctx context.Context, name string) (freed int64, err error)
+	// Free is how many bytes of the file system are free for anybody.
+	Free() (int64, error)
+	// Sync returns once the names in a directory are on stable storage.
+	Sync(dir string) error
+}
+
+// ErrOtherMount is the error of a name that lies on another mount than the
+// data root itself: a rename cannot cross it, and nothing is ever copied.
+var ErrOtherMount = errors.New("is on another mount than the data root, and nothing there can wait to be restored")

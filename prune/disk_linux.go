@@ -1,0 +1,178 @@
+package prune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
+)
+
+// A rootDisk is a data root on a real disk, held by a descriptor.
+type rootDisk struct {
+	root  int // O_PATH
+	path  string
+	calls beneath.Calls
+	mount uint64
+}
+
+// OpenDisk opens a data root to write to it: an absolute path without
+// symbolic links. The function that it returns closes it.
+func OpenDisk(dir string) (Disk, func() error, error) {
+	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	d := &rootDisk{root: root, path: dir, calls: beneath.Probe(root)}
+	var st beneath.Stat
+	err = d.calls.Fstat(root, &st)
+	if err == nil && st.Mount == 0 {
+		err = errors.New("the kernel does not tell which mount it is on")
+	}
+	if err != nil {
+		unix.Close(root) // nothing was written through it
+		return nil, nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	d.mount = st.Mount
+	return d, func() error { return unix.Close(root) }, nil
+}
+
+// at calls f with the directory that a name is in, and the name's last element.
+func (d *rootDisk) at(name string, f func(dir int, base string) error) error {
+	dir, base := path.Split(name)
+	fd, err := d.dir(path.Clean("./" + dir))
+	if err == nil {
+		err = f(fd, base)
+		unix.Close(fd) // it only led to the name
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", beneath.Shown(name), err)
+	}
+	return nil
+}
+
+// dir opens a directory on the root's own mount.
+func (d *rootDisk) dir(name string) (int, error) {
+	fd, err := d.calls.PathDir(d.root, name)
+	if err != nil {
+		return -1, err
+	}
+	var st beneath.Stat
+	if err = d.calls.Fstat(fd, &st); err == nil && st.Mount != d.mount {
+		err = ErrOtherMount
+	}
+	if err != nil {
+		unix.Close(fd) // nothing was written through it
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (d *rootDisk) Mkdir(name string) error {
+	return d.at(name, func(dir int, base string) error { return unix.Mkdirat(dir, base, 0o700) })
+}
+
+func (d *rootDisk) Rename(from, to string) error {
+	return d.at(from, func(fromDir int, fromBase string) error {
+		return d.at(to, func(toDir int, toBase string) error { return rename(fromDir, fromBase, toDir, toBase) })
+	})
+}
+
+// rename never replaces anything. Where the file system or the kernel has no
+// such rename, nobody but us makes the names that a run renames to, and the
+// other way nobody but the daemon, which makes fresh ones: to look before is
+// as good.
+func rename(fromDir int, from string, toDir int, to string) error {
+	err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
+	if err != unix.EINVAL && err != unix.ENOSYS {
+		return err
+	}
+	var st unix.Stat_t
+	switch err := unix.Fstatat(toDir, to, &st, unix.AT_SYMLINK_NOFOLLOW); err {
+	case nil:
+		return unix.EEXIST
+	case unix.ENOENT:
+		return unix.Renameat(fromDir, from, toDir, to)
+	default:
+		return err
+	}
+}
+
+func (d *rootDisk) Append(name string, data []byte) error {
+	return d.at(name, func(dir int, base string) error {
+		const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		fd, err := unix.Openat(dir, base, flags, 0)
+		made := err == unix.ENOENT
+		if made {
+			fd, err = unix.Openat(dir, base, flags|unix.O_CREAT|unix.O_EXCL, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+		err = write(fd, data)
+		if err == nil {
+			err = unix.Fsync(fd)
+		}
+		err = errors.Join(err, unix.Close(fd))
+		if err == nil && made {
+			err = d.sync(path.Dir(name))
+		}
+		return err
+	})
+}
+
+func write(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Write(fd, data)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+func (d *rootDisk) Remove(name string) error {
+	return d.at(name, func(dir int, base string) error {
+		err := unix.Unlinkat(dir, base, 0)
+		if err == unix.EISDIR {
+			err = unix.Unlinkat(dir, base, unix.AT_REMOVEDIR)
+		}
+		return err
+	})
+}
+
+func (d *rootDisk) Sync(dir string) error {
+	if err := d.sync(dir); err != nil {
+		return fmt.Errorf("%s: %w", beneath.Shown(dir), err)
+	}
+	return nil
+}
+
+func (d *rootDisk) sync(dir string) error {
+	fd, err := d.calls.Dir(d.root, dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Fsync(fd), unix.Close(fd))
+}
+
+func (d *rootDisk) RemoveTree(ctx context.Context, name string) (int64, error) {
+	// TODO: unlink package
+	return 0, fs.ErrInvalid
+}
+
+func (d *rootDisk) Free() (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(d.root, &s); err != nil {
+		return 0, fmt.Errorf("%s: %w", d.path, err)
+	}
+	return int64(s.Bavail) * s.Bsize, nil
+}

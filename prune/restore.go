@@ -1,0 +1,167 @@
+package prune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// A Held is a step of a run that lies in quarantine.
+type Held struct {
+	Run  *journal.Run
+	Step *Step
+}
+
+// Held lists what lies in quarantine, the oldest run first.
+func (r *Runner) Held() ([]Held, error) {
+	runs, err := journal.Read(r.Tree)
+	if err != nil {
+		return nil, err
+	}
+	var held []Held
+	for _, run := range runs {
+		if run.Plan == nil || !run.Done {
+			continue
+		}
+		for i := range run.Plan.Steps {
+			if s := &run.Plan.Steps[i]; s.Remover == journal.Quarantine && r.Aside(run.ID, s) {
+				held = append(held, Held{run, s})
+			}
+		}
+	}
+	return held, nil
+}
+
+// Restore brings steps back from quarantine, to where they were, owners,
+// modes and times as they were. That it was asked for is in the journal first:
+// what is back is kept from then on, until something live names it or a user
+// removes it by id. It goes on after an error.
+func (r *Runner) Restore(held []Held) (restored []Held, err error) {
+	var problems []error
+	for _, h := range held {
+		if err := r.restore(h); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
+			continue
+		}
+		restored = append(restored, h)
+	}
+	return restored, errors.Join(problems...)
+}
+
+func (r *Runner) restore(h Held) error {
+	if err := r.restorable(h); err != nil {
+		return err
+	}
+	if err := r.append(h.Run.ID, journal.Record{Kind: journal.Restore, Steps: []int{h.Step.ID}}); err != nil {
+		return err
+	}
+	if err := r.putBack(h.Run.ID, h.Step); err != nil {
+		return err
+	}
+	r.tidy(h.Run.ID)
+	return nil
+}
+
+// restorable checks, before anything is moved, that nothing stands in the
+// way, that the directories are still there (one is never made: rule 13) and
+// that what the step's layers lie on is.
+func (r *Runner) restorable(h Held) error {
+	for m := range h.Step.Moves {
+		mv := &h.Step.Moves[m]
+		if _, err := r.Tree.Stat(h.Step.Place(h.Run.ID, m)); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if _, err := r.Tree.Stat(mv.From); !errors.Is(err, fs.ErrNotExist) {
+			if err == nil {
+				err = fmt.Errorf("%s: something else is there now", mv.From)
+			}
+			return err
+		}
+		dir := path.Dir(mv.From)
+		if above := nesting(mv.From); len(above) > 0 {
+			dir = path.Dir(above[len(above)-1])
+		}
+		if _, err := r.Tree.Stat(dir); err != nil {
+			return err
+		}
+	}
+	return r.needs(h)
+}
+
+// needs checks that what a step needs is there or comes back with it.
+func (r *Runner) needs(h Held) error {
+	own := map[string]bool{}
+	for _, m := range h.Step.Moves {
+		own[m.From] = true
+	}
+	for _, ref := range h.Step.Refs {
+		if own[ref.To.Name] || ref.Why == scan.ByLink {
+			continue
+		}
+		switch ref.To.Kind {
+		case scan.KindLayer, scan.KindLink, scan.KindChain:
+			if _, err := r.Tree.Stat(ref.To.Name); err != nil {
+				return fmt.Errorf("it needs %s: %w", ref.To.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Purge frees for good what lies in quarantine. It goes on after an error.
+func (r *Runner) Purge(ctx context.Context, held []Held) (purged []Held, err error) {
+	var problems []error
+	for _, h := range held {
+		if err := ctx.Err(); err != nil {
+			return purged, err
+		}
+		if err := r.purge(ctx, h); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
+			continue
+		}
+		purged = append(purged, h)
+	}
+	return purged, errors.Join(problems...)
+}
+
+func (r *Runner) purge(ctx context.Context, h Held) error {
+	if err := r.append(h.Run.ID, journal.Record{Kind: journal.Purge, Steps: []int{h.Step.ID}}); err != nil {
+		return err
+	}
+	if err := r.unlink(ctx, h.Run.ID, h.Step); err != nil {
+		return err
+	}
+	r.tidy(h.Run.ID)
+	return nil
+}
+
+// unlink frees what lies in a step's places.
+func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
+	for m := range s.Moves {
+		place := s.Place(run, m)
+		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if _, err := r.Disk.RemoveTree(ctx, place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Expired are those of the quarantine whose time has come.
+func Expired(held []Held, now time.Time) []Held {
+	var due []Held
+	for _, h := range held {
+		if !h.Run.Until.IsZero() && !now.Before(h.Run.Until) || h.Run.Purged(h.Step.ID) {
+			due = append(due, h)
+		}
+	}
+	return due
+}

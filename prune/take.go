@@ -1,0 +1,187 @@
+package prune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// begin makes the run's places and writes the plan to stable storage: from
+// here on, whatever lies in a place can be put back (rule 10).
+func (x *run) begin() error {
+	for _, dir := range []string{journal.Runs, journal.RunDir(x.id), path.Join(journal.RunDir(x.id), "held"), path.Join(journal.RunDir(x.id), "trash")} {
+		if err := x.Disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+			return noSpace(err)
+		}
+	}
+	record := journal.Record{Kind: journal.Begun, Plan: &x.plan, Owner: x.owner}
+	if x.Policy.Keep > 0 {
+		record.Until = x.Now().Add(x.Policy.Keep)
+	}
+	err := x.append(x.id, record)
+	if err == nil {
+		err = x.Disk.Sync(journal.Runs)
+	}
+	if err == nil {
+		err = x.Disk.Sync(journal.Dir)
+	}
+	return noSpace(err)
+}
+
+// take renames everything that goes by hand to its place, looking again once
+// a batch (rule 15, phase 1).
+func (x *run) take(ctx context.Context) error {
+	walked := x.walked()
+	for i := range x.plan.Steps {
+		s := &x.plan.Steps[i]
+		if x.ends[i].End != "" || s.Remover == journal.Adopt {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if x.since >= x.Policy.BatchSteps || x.Now().Sub(x.looked) > x.Policy.BatchTime {
+			seen, err := x.look(ctx, walked)
+			if err != nil {
+				return err
+			}
+			x.compare(seen)
+		}
+		x.orphaned()
+		if x.ends[i].End != "" {
+			continue
+		}
+		x.since++
+		if err := x.takeStep(i); err != nil {
+			x.end(i, journal.Skipped, err.Error())
+			if errors.Is(err, errStop) {
+				return err
+			}
+		}
+		x.Report(Event{Text: "Setting aside", Done: i + 1, Total: len(x.plan.Steps)})
+	}
+	return nil
+}
+
+// takeStep makes all moves of a step, or none.
+func (x *run) takeStep(i int) error {
+	s := &x.plan.Steps[i]
+	for m := range s.Moves {
+		if err := x.move(s, m); err != nil {
+			if back := x.putBack(x.id, s); back != nil {
+				return fmt.Errorf("%w; and could not be put back: %w: %w", err, back, errStop)
+			}
+			return err
+		}
+	}
+	for m := range s.Moves {
+		for _, dir := range nesting(s.Moves[m].From) {
+			_ = x.Disk.Remove(dir) // if it is not empty, another record is in it
+		}
+	}
+	x.taken[i] = true
+	return nil
+}
+
+// nesting lists the directories, the innermost first, that there are only
+// because a mount record's name has slashes, as that of an image mount has.
+func nesting(name string) []string {
+	registry, record, ok := strings.Cut(name, "/layerdb/mounts/")
+	var dirs []string
+	for ok && strings.Contains(record, "/") {
+		record = path.Dir(record)
+		dirs = append(dirs, registry+"/layerdb/mounts/"+record)
+	}
+	return dirs
+}
+
+// move makes one move, if what lies there is still what was confirmed. Should
+// it be swapped between the look and the rename, it is swapped back.
+func (x *run) move(s *Step, m int) error {
+	mv := &s.Moves[m]
+	if err := x.same(s, mv); err != nil {
+		return err
+	}
+	place := s.Place(x.id, m)
+	if err := x.Disk.Rename(mv.From, place); err != nil {
+		return err
+	}
+	if err := fits(x.Tree, mv, place); err != nil {
+		return errors.Join(err, x.Disk.Rename(place, mv.From))
+	}
+	return nil
+}
+
+// same checks the stamp right before a move: device, inode, mount and change
+// time (rule 8). Nothing goes that would leave a driver's directory empty: the
+// daemon chooses its driver by which of them is not (rule 13).
+func (x *run) same(s *Step, mv *journal.Move) error {
+	at := slices.IndexFunc(s.Objects, func(o *scan.Object) bool { return o.Paths[0] == mv.From })
+	if at >= 0 {
+		info, err := x.Tree.Stat(mv.From)
+		if err != nil {
+			return err
+		}
+		if info.Stamp != s.Objects[at].Stamp {
+			return fmt.Errorf("%s: has changed since it was shown", mv.From)
+		}
+	} else if err := fits(x.Tree, mv, mv.From); err != nil {
+		return err
+	}
+	if dir := path.Dir(mv.From); path.Dir(dir) == "." {
+		entries, err := x.Tree.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		if len(entries) < 2 && s.Backend != "" {
+			return fmt.Errorf("%s: is all that is left in %s, by which the daemon knows its storage driver", mv.From, dir)
+		}
+	}
+	return nil
+}
+
+// fits checks that what lies at a name is what a move is about.
+func fits(tree scan.Tree, mv *journal.Move, name string) error {
+	if mv.Target != "" {
+		target, err := tree.ReadLink(name)
+		if err == nil && target != mv.Target {
+			err = fmt.Errorf("%s: leads to %s, not to %s", name, scan.Printable(target), mv.Target)
+		}
+		return err
+	}
+	info, err := tree.Stat(name)
+	if err == nil && !mv.Is.Fits(info.Stamp) {
+		err = fmt.Errorf("%s: is not what was shown", name)
+	}
+	return err
+}
+
+// putBack returns what lies in a step's places to where it was, the record
+// last, as it went. What is not there was not taken, or is back already.
+func (r *Runner) putBack(run string, s *Step) error {
+	for m := range s.Moves {
+		mv, place := &s.Moves[m], s.Place(run, m)
+		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := fits(r.Tree, mv, place); err != nil {
+			return err
+		}
+		for _, dir := range slices.Backward(nesting(mv.From)) {
+			if err := r.Disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+		if err := r.Disk.Rename(place, mv.From); err != nil {
+			return err
+		}
+	}
+	return nil
+}

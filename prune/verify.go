@@ -1,0 +1,47 @@
+package prune
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// An index finds the findings of a look by what they are made of.
+type index struct {
+	graph *scan.Graph
+	of    map[scan.Node]*scan.Finding
+}
+
+func indexOf(seen *Sight) *index {
+	x := &index{graph: seen.Graph, of: map[scan.Node]*scan.Finding{}}
+	for i := range seen.Findings {
+		for _, o := range seen.Findings[i].Parts {
+			x.of[o.Node] = &seen.Findings[i]
+		}
+	}
+	return x
+}
+
+// differs says why a step is not what was confirmed any more, or "" if it is:
+// an orphan of the same parts, each with the same stamp (rule 8).
+func (x *index) differs(s *Step, stamps bool) string {
+	f := x.of[s.Objects[0].Node]
+	switch {
+	case f == nil:
+		return "it is gone"
+	case f.Verdict != scan.Orphan:
+		return fmt.Sprintf("it is %s now: %s", f.Verdict, f.Reason)
+	case f.Type != s.Type || len(f.Parts) != len(s.Objects):
+		return "it has changed since it was shown"
+	case f.NotMine != "" && !s.Named:
+		return f.NotMine
+	}
+	for _, o := range s.Objects {
+		at := slices.IndexFunc(f.Parts, func(p *scan.Object) bool { return p.Node == o.Node })
+		if at < 0 || stamps && f.Parts[at].Stamp != o.Stamp {
+			return "it has changed since it was shown"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,97 @@
+package prune
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"syscall"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// newRunID returns a name for a run that sorts by time.
+func newRunID(now time.Time) string {
+	var random [3]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return fmt.Sprintf("%s-%x", now.UTC().Format("20060102T150405"), random)
+}
+
+// append adds a record to a run's journal. Once it returns, the record is on
+// stable storage. A full disk is met with the space that was put by for that.
+func (r *Runner) append(run string, record journal.Record) error {
+	record.Version, record.Time = journal.Version, r.Now().UTC()
+	line, err := record.Line()
+	if err != nil {
+		return err
+	}
+	return r.withReserve(func() error { return r.Disk.Append(journal.File(run), line) })
+}
+
+// reserveSize is the space that is put by for journals: that of a plan of a
+// few hundred steps.
+const reserveSize = 256 << 10
+
+// withReserve tries again with the reserve given up if the disk is full.
+func (r *Runner) withReserve(write func() error) error {
+	err := write()
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	if gone := r.Disk.Remove(journal.Reserve); gone != nil {
+		return noSpace(err)
+	}
+	return noSpace(write())
+}
+
+// refill puts the reserve by again. If there is no space for it, there is
+// nothing to be done about that.
+func (r *Runner) refill() error {
+	if _, err := r.Tree.Stat(journal.Reserve); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	noise := make([]byte, reserveSize) // incompressible, so that it takes the space
+	_, _ = rand.Read(noise)            // never fails (crypto/rand)
+	err := r.Disk.Append(journal.Reserve, noise)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return errors.Join(r.Disk.Remove(journal.Reserve))
+	}
+	return err
+}
+
+// A spaceError is that of a disk too full to write a journal on.
+type spaceError struct{ error }
+
+func (e spaceError) Unwrap() error { return e.error }
+
+// Hint says what a person can do.
+func (spaceError) Hint() string {
+	return "nothing was touched: without a journal nothing could be put back. Make a few hundred kB free on the file system of the data root (a container's log, a file of yours) and run it again"
+}
+
+// noSpace says what to do about a full disk.
+func noSpace(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return spaceError{err}
+	}
+	return err
+}
+
+// Aside reports whether anything of a step lies in its places.
+func (r *Runner) Aside(run string, s *Step) bool {
+	for m := range s.Moves {
+		if _, err := r.Tree.Stat(s.Place(run, m)); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}
+
+// tidy takes away the places of a run that are empty. Those that are not stay.
+func (r *Runner) tidy(run string) {
+	for _, dir := range []string{"held", "trash"} {
+		_ = r.Disk.Remove(path.Join(journal.RunDir(run), dir)) // not empty, or gone already: both are as they should be
+	}
+}
