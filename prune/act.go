@@ -156,6 +156,9 @@ func (x *run) adoptBatch(ctx context.Context, seen *Sight, due []*Step) {
 	if len(still) == 0 {
 		return
 	}
+	if x.Adopt == nil {
+		return
+	}
 	for _, o := range x.Adopt(ctx, seen, still) {
 		if o.End == journal.Freed {
 			o.Bytes = bytes(x.plan.Step(o.Step))

@@ -35,3 +35,7 @@ type Disk interface {
 // ErrOtherMount is the error of a name that lies on another mount than the
 // data root itself: a rename cannot cross it, and nothing is ever copied.
 var ErrOtherMount = errors.New("is on another mount than the data root, and nothing there can wait to be restored")
+
+// ErrBusy is the error of a data root in which another run is going on, in
+// the daemon's own words.
+var ErrBusy = errors.New("a prune operation is already running")

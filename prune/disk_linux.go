@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"os"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -165,8 +165,7 @@ func (d *rootDisk) sync(dir string) error {
 }
 
 func (d *rootDisk) RemoveTree(ctx context.Context, name string) (int64, error) {
-	// TODO: unlink package
-	return 0, fs.ErrInvalid
+	return 0, os.RemoveAll(d.path + "/" + name)
 }
 
 func (d *rootDisk) Free() (int64, error) {

@@ -4,9 +4,6 @@ package prune
 
 import "errors"
 
-// ErrBusy is the error of a data root in which another run is going on.
-var ErrBusy = errors.New("a prune operation is already running")
-
 var errNotLinux = errors.New("docker orphans removes only on the daemon's own Linux host")
 
 // Lock is there only on Linux.

@@ -10,10 +10,6 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
-// ErrBusy is the error of a data root in which another run is going on, in
-// the daemon's own words.
-var ErrBusy = errors.New("a prune operation is already running")
-
 // Lock makes the state directory of a data root if it is missing and locks it
 // against other runs (rule 14). The function that it returns lets go; so does
 // the end of the process.
