@@ -1,0 +1,60 @@
+//go:build linux
+
+package prune_test
+
+import (
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// leaky has one thing of each sort, and things that must stay.
+const leaky = `
+image app: base top
+container web app
+layer stray on base
+layer over on stray
+container leak app
+rm containers/{container leak}
+write image/DRIVER/layerdb/tmp/write-set-7/size "1"
+write tmp/GetImageBlob77 "half a blob"
+online
+forget {container leak}
+`
+
+func TestExecute(t *testing.T) {
+	for _, driver := range []string{"overlay2", "vfs"} {
+		t.Run(driver, func(t *testing.T) {
+			w := newWorld(t, driver, leaky)
+			before := w.manifest()
+			plan, owner := w.plan(prune.Options{})
+			result, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.ends(result), map[string]journal.End{
+				"layer {layer stray}": journal.Freed, "layer {layer over}": journal.Freed,
+				"rw-layer {container leak}": journal.Quarantined,
+				"download write-set-7": journal.Freed, "download GetImageBlob77": journal.Freed,
+			})
+			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free, journal.Quarantine)...))
+			assert.Equal(t, w.verdicts()["rw-layer {container leak}"], "kept")
+
+			// Once more, there is nothing to do.
+			again, _ := w.plan(prune.Options{})
+			assert.Equal(t, again.String(), "")
+
+			// What was set aside comes back as it was, and is kept.
+			r := w.runner(w.disk())
+			held, err := r.Held()
+			assert.NilError(t, err)
+			_, err = r.Restore(held)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
+			assert.Equal(t, w.verdicts()["rw-layer {container leak}"], "kept")
+			again, _ = w.plan(prune.Options{})
+			assert.Equal(t, again.String(), "")
+		})
+	}
+}

@@ -1,0 +1,227 @@
+//go:build linux
+
+package prune_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// A fault is what happens at one operation of a disk.
+type fault int
+
+const (
+	failBefore  fault = iota // it fails
+	failAfter                // it is done, and fails
+	crashBefore              // the process ends before it
+	crashAfter               // the process ends after it
+)
+
+func (f fault) String() string {
+	return [...]string{"fails", "fails though done", "crash before", "crash after"}[f]
+}
+
+var errFault = fmt.Errorf("made to fail: %w", syscall.EIO)
+
+// crash is what a faulty disk panics with where the process would end.
+type crash struct{}
+
+// A faultyDisk has one fault, at its nth operation; 0 has none and counts.
+type faultyDisk struct {
+	prune.Disk
+	at    int
+	fault fault
+	done  int
+	ops   []string
+}
+
+func (d *faultyDisk) do(what string, op func() error) error {
+	d.done++
+	d.ops = append(d.ops, what)
+	if d.done != d.at {
+		return op()
+	}
+	switch d.fault {
+	case failBefore:
+		return errFault
+	case failAfter:
+		return errors.Join(op(), errFault)
+	case crashAfter:
+		_ = op() // nobody is there to hear
+	}
+	panic(crash{})
+}
+
+func (d *faultyDisk) Mkdir(name string) error {
+	return d.do("mkdir "+name, func() error { return d.Disk.Mkdir(name) })
+}
+
+func (d *faultyDisk) Rename(from, to string) error {
+	return d.do("rename "+from, func() error { return d.Disk.Rename(from, to) })
+}
+
+func (d *faultyDisk) Append(name string, data []byte) error {
+	return d.do("append "+name, func() error { return d.Disk.Append(name, data) })
+}
+
+func (d *faultyDisk) Remove(name string) error {
+	return d.do("remove "+name, func() error { return d.Disk.Remove(name) })
+}
+
+func (d *faultyDisk) Sync(dir string) error {
+	return d.do("sync "+dir, func() error { return d.Disk.Sync(dir) })
+}
+
+func (d *faultyDisk) RemoveTree(ctx context.Context, name string) (freed int64, err error) {
+	err = d.do("remove tree "+name, func() error {
+		freed, err = d.Disk.RemoveTree(ctx, name)
+		return err
+	})
+	return freed, err
+}
+
+// dies reports whether f ended in a crash.
+func dies(f func()) (died bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case crash:
+			died = true
+		default:
+			panic(r)
+		}
+	}()
+	f()
+	return false
+}
+
+// Whatever fails, and wherever the process ends: what lives is untouched,
+// what was taken is freed, waits in quarantine or is back, the next run gets
+// to the same end, and restore brings the rest back byte by byte (rules 10, 11
+// and 15).
+func TestEveryFault(t *testing.T) {
+	for _, driver := range []string{"overlay2", "vfs"} {
+		count := func() int {
+			w := newWorld(t, driver, leaky)
+			disk := &faultyDisk{Disk: w.disk()}
+			plan, owner := w.plan(prune.Options{})
+			_, err := w.runner(disk).Execute(t.Context(), plan, owner)
+			assert.NilError(t, err)
+			return len(disk.ops)
+		}()
+		assert.Assert(t, count > 15, "only %d operations", count)
+		for f := failBefore; f <= crashAfter; f++ {
+			for n := 1; n <= count; n++ {
+				t.Run(fmt.Sprintf("%s/%s/%d", driver, f, n), func(t *testing.T) {
+					t.Parallel()
+					faultAt(t, driver, f, n)
+				})
+			}
+		}
+	}
+}
+
+func faultAt(t *testing.T, driver string, f fault, n int) {
+	w := newWorld(t, driver, leaky)
+	before := w.manifest()
+	verdicts := w.verdicts()
+	plan, owner := w.plan(prune.Options{})
+	all := moved(plan, journal.Free, journal.Quarantine)
+	disk := &faultyDisk{Disk: w.disk(), at: n, fault: f}
+	w.t = t
+	died := dies(func() {
+		result, err := w.runner(disk).Execute(t.Context(), plan, owner)
+		if err == nil && !result.Partly() {
+			assert.DeepEqual(t, without(w.manifest(), all...), without(before, all...))
+		}
+	})
+	assert.Equal(t, died, f >= crashBefore, "operation %s", disk.ops[n-1])
+	assert.DeepEqual(t, without(w.manifest(), all...), without(before, all...))
+
+	// The next run ends or undoes what was begun. Whatever it finds in
+	// doubt, nothing that lives is listed.
+	r := w.runner(w.disk())
+	_, err := r.Recover(t.Context())
+	assert.NilError(t, err)
+	for name, v := range w.verdicts() {
+		if v == "orphan" {
+			assert.Equal(t, verdicts[name], "orphan", name)
+		}
+	}
+	again, owner := w.plan(prune.Options{})
+	result, err := r.Execute(t.Context(), again, owner)
+	assert.NilError(t, err)
+	assert.Assert(t, !result.Partly(), "%v", result.Outcomes)
+	assert.DeepEqual(t, w.manifest(), without(before, all...))
+	left, _ := w.plan(prune.Options{})
+	assert.Equal(t, left.String(), "")
+
+	held, err := r.Held()
+	assert.NilError(t, err)
+	_, err = r.Restore(held)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
+	runs, err := journal.Read(r.Tree)
+	assert.NilError(t, err)
+	for _, run := range runs {
+		assert.Assert(t, run.Plan == nil || run.Done, "run %s has no end", run.ID)
+	}
+}
+
+// Restore and purge, too, can fail or end anywhere.
+func TestEveryFaultOfRestore(t *testing.T) {
+	for _, what := range []string{"restore", "purge"} {
+		for f := failBefore; f <= crashAfter; f++ {
+			for n := 1; ; n++ {
+				more := true
+				t.Run(fmt.Sprintf("%s/%s/%d", what, f, n), func(t *testing.T) { more = restoreFault(t, what, f, n) })
+				if !more {
+					assert.Assert(t, n > 3, "only %d operations", n-1)
+					break
+				}
+			}
+		}
+	}
+}
+
+func restoreFault(t *testing.T, what string, f fault, n int) (more bool) {
+	w := newWorld(t, "overlay2", leaky)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	_, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	disk := &faultyDisk{Disk: w.disk(), at: n, fault: f}
+	r := w.runner(disk)
+	act := func(r *prune.Runner) error {
+		held, err := r.Held()
+		assert.NilError(t, err)
+		if what == "restore" {
+			_, err = r.Restore(held)
+		} else {
+			_, err = r.Purge(t.Context(), held)
+		}
+		return err
+	}
+	_ = dies(func() { _ = act(r) }) // what came of it is seen below
+	r = w.runner(w.disk())
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.NilError(t, act(r))
+	want := without(before, moved(plan, journal.Free, journal.Quarantine)...)
+	if what == "restore" {
+		want = without(before, moved(plan, journal.Free)...)
+	}
+	assert.DeepEqual(t, w.manifest(), want)
+	left, _ := w.plan(prune.Options{})
+	assert.Equal(t, strings.TrimSpace(left.String()), "")
+	return disk.done >= n
+}
