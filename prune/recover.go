@@ -51,7 +51,7 @@ func (r *Runner) recover(ctx context.Context, run *journal.Run) error {
 		s := &run.Plan.Steps[i]
 		o := Outcome{Step: s.ID, End: journal.Skipped, Reason: "the run was interrupted"}
 		switch {
-		case run.Taken(s.ID) && s.Remover == journal.Quarantine:
+		case run.Taken(s.ID) && s.Remover == journal.Quarantine && r.Aside(run.ID, s):
 			o = Outcome{Step: s.ID, End: journal.Quarantined, Bytes: bytes(s)}
 		case run.Taken(s.ID) && s.Remover == journal.Free:
 			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: bytes(s)}

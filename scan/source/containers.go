@@ -226,7 +226,7 @@ func (c *containers) ownerless(b *scan.Backend) {
 	for i := range c.g.Objects {
 		o := &c.g.Objects[i]
 		name, ok := strings.CutPrefix(o.Name, prefix)
-		if o.Kind != scan.KindMount || !ok || owned[o.Node] {
+		if o.Kind != scan.KindMount || !ok || owned[o.Node] || aside(o) {
 			continue
 		}
 		if owner, _, ok := strings.Cut(name, "-"); ok && scan.IsID(owner) { // an image mount of Docker 28: <container>-<image>

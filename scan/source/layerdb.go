@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
-	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 // LayerDB reads the graphdriver's registry of layers (moby layer/filestore.go):
@@ -74,7 +73,7 @@ func (db *layerDB) emptyDoubt(sub string) {
 // last entry lies in the quarantine is not lost.
 func emptyDoubt(g *scan.Graph, b *scan.Backend, source scan.SourceID, where string, types ...scan.Type) {
 	for i := range g.Objects {
-		if o := &g.Objects[i]; strings.HasPrefix(o.Name, where+"/") && strings.HasPrefix(o.Paths[0], journal.Runs+"/") {
+		if o := &g.Objects[i]; strings.HasPrefix(o.Name, where+"/") && aside(o) {
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -125,6 +126,9 @@ func (q *quarantine) aside(run *journal.Run, s *journal.Step, places map[string]
 		q.g.Refer(r.From, r.To, r.Why)
 	}
 }
+
+// aside reports whether an object lies in a place of a run, not in its own.
+func aside(o *scan.Object) bool { return strings.HasPrefix(o.Paths[0], journal.Runs+"/") }
 
 // what says why it is kept; "" for the run that goes on now, which has to
 // know what would be said of it without.

@@ -36,7 +36,7 @@ func TestExecute(t *testing.T) {
 			assert.DeepEqual(t, w.ends(result), map[string]journal.End{
 				"layer {layer stray}": journal.Freed, "layer {layer over}": journal.Freed,
 				"rw-layer {container leak}": journal.Quarantined,
-				"download write-set-7": journal.Freed, "download GetImageBlob77": journal.Freed,
+				"download write-set-7":      journal.Freed, "download GetImageBlob77": journal.Freed,
 			})
 			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free, journal.Quarantine)...))
 			assert.Equal(t, w.verdicts()["rw-layer {container leak}"], "kept")

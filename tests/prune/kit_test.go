@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/prune"
@@ -190,4 +191,12 @@ func moved(p prune.Plan, removers ...journal.Remover) []string {
 		}
 	}
 	return paths
+}
+
+// script is what makes the root of a root file.
+func script(t testing.TB, file string) string {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	assert.NilError(t, err)
+	return string(archive.Files[0].Data)
 }

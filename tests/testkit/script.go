@@ -44,14 +44,15 @@ func run(dir, driver, salt, script string) (*Case, error) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if err := c.statement(line); err != nil {
+		if err := c.Statement(line); err != nil {
 			return nil, fmt.Errorf("line %d: %s: %w", i+1, line, err)
 		}
 	}
 	return c, nil
 }
 
-func (c *Case) statement(line string) error {
+// Statement carries out one statement of a root file.
+func (c *Case) Statement(line string) error {
 	line = strings.NewReplacer("image/DRIVER/", "image/"+c.Driver+"/",
 		"LAYERS/", c.layerDir("")+"/", "ROOT/", c.Dir+"/").Replace(line)
 	word, rest, _ := strings.Cut(line, " ")
