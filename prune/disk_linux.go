@@ -78,6 +78,9 @@ func (d *rootDisk) Mkdir(name string) error {
 
 func (d *rootDisk) Rename(from, to string) error {
 	return d.at(from, func(fromDir int, fromBase string) error {
+		if err := checkQuota(d.calls, fromDir, fromBase); err != nil {
+			return err
+		}
 		return d.at(to, func(toDir int, toBase string) error { return rename(fromDir, fromBase, toDir, toBase) })
 	})
 }
