@@ -106,7 +106,7 @@ func (x *run) free(ctx context.Context) error {
 		if !x.taken[i] || s.Remover == journal.Adopt {
 			continue
 		}
-		x.ends[i].Bytes = bytes(s)
+		x.ends[i].Bytes = sizeOf(s)
 		switch {
 		case s.Remover == journal.Quarantine:
 			x.end(i, journal.Quarantined, "")
@@ -161,7 +161,7 @@ func (x *run) adoptBatch(ctx context.Context, seen *Sight, due []*Step) {
 	}
 	for _, o := range x.Adopt(ctx, seen, still) {
 		if o.End == journal.Freed {
-			o.Bytes = bytes(x.plan.Step(o.Step))
+			o.Bytes = sizeOf(x.plan.Step(o.Step))
 		}
 		x.ends[o.Step-1] = o
 		x.Report(Event{Outcome: &o})

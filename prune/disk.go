@@ -18,8 +18,10 @@ type Disk interface {
 	// Rename moves a file or directory. What is at the new name already
 	// stays and is an error that satisfies errors.Is(err, fs.ErrExist).
 	Rename(from, to string) error
-	// Append adds to a file, made if it is missing, and returns once what
-	// was added is on stable storage, and the file's name with it.
+	// Append adds a line to a file, made if it is missing, and returns once
+	// the line is on stable storage, and the file's name with it. What a
+	// crash left of a line at the end is cut off first; after an error
+	// nothing was added.
 	Append(name string, data []byte) error
 	// Remove unlinks a file or removes an empty directory.
 	Remove(name string) error

@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,7 +108,7 @@ func rename(fromDir int, from string, toDir int, to string) error {
 
 func (d *rootDisk) Append(name string, data []byte) error {
 	return d.at(name, func(dir int, base string) error {
-		const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		const flags = unix.O_RDWR | unix.O_APPEND | unix.O_NOFOLLOW | unix.O_CLOEXEC
 		fd, err := unix.Openat(dir, base, flags, 0)
 		made := err == unix.ENOENT
 		if made {
@@ -116,16 +117,58 @@ func (d *rootDisk) Append(name string, data []byte) error {
 		if err != nil {
 			return err
 		}
-		err = write(fd, data)
-		if err == nil {
-			err = unix.Fsync(fd)
-		}
+		err = appendLine(fd, data)
 		err = errors.Join(err, unix.Close(fd))
-		if err == nil && made {
+		switch {
+		case made && err == nil:
 			err = d.sync(path.Dir(name))
+		case made:
+			err = errors.Join(err, unix.Unlinkat(dir, base, 0))
 		}
 		return err
 	})
+}
+
+// appendLine adds a line, or nothing: a part of one would be taken for what a
+// crash cut off, and so would the next line with it. Such a part is cut off
+// first.
+func appendLine(fd int, data []byte) error {
+	end, err := lastLine(fd)
+	if err != nil {
+		return err
+	}
+	err = write(fd, data)
+	if err == nil {
+		err = unix.Fsync(fd)
+	}
+	if err != nil {
+		return errors.Join(err, unix.Ftruncate(fd, end))
+	}
+	return nil
+}
+
+// lastLine cuts a file after its last whole line and returns its length.
+func lastLine(fd int) (int64, error) {
+	size, err := unix.Seek(fd, 0, unix.SEEK_END)
+	if err != nil {
+		return 0, err
+	}
+	var block [4096]byte
+	for end := size; ; {
+		n := min(end, int64(len(block)))
+		if _, err := unix.Pread(fd, block[:n], end-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(block[:n], '\n'); i >= 0 {
+			end -= n - int64(i) - 1
+		} else if end -= n; end > 0 {
+			continue
+		}
+		if end == size {
+			return end, nil
+		}
+		return end, unix.Ftruncate(fd, end)
+	}
 }
 
 func write(fd int, data []byte) error {

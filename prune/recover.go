@@ -52,9 +52,9 @@ func (r *Runner) recover(ctx context.Context, run *journal.Run) error {
 		o := Outcome{Step: s.ID, End: journal.Skipped, Reason: "the run was interrupted"}
 		switch {
 		case run.Taken(s.ID) && s.Remover == journal.Quarantine && r.Aside(run.ID, s):
-			o = Outcome{Step: s.ID, End: journal.Quarantined, Bytes: bytes(s)}
+			o = Outcome{Step: s.ID, End: journal.Quarantined, Bytes: sizeOf(s)}
 		case run.Taken(s.ID) && s.Remover == journal.Free:
-			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: bytes(s)}
+			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: sizeOf(s)}
 		case r.Aside(run.ID, s):
 			o.End = journal.PutBack
 			if err := r.putBack(run.ID, s); err != nil {

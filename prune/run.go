@@ -209,8 +209,8 @@ func (x *run) end(i int, end journal.End, reason string) {
 	x.Report(Event{Outcome: &x.ends[i]})
 }
 
-// bytes is the size of a step's objects, as far as it is known.
-func bytes(s *Step) int64 {
+// sizeOf is the size of a step's objects, as far as it is known.
+func sizeOf(s *Step) int64 {
 	var sum int64
 	for _, o := range s.Objects {
 		if o.Usage != nil {

@@ -17,8 +17,9 @@ import (
 // here on, whatever lies in a place can be put back (rule 10).
 func (x *run) begin() error {
 	for _, dir := range []string{journal.Runs, journal.RunDir(x.id), path.Join(journal.RunDir(x.id), "held"), path.Join(journal.RunDir(x.id), "trash")} {
-		if err := x.Disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-			return noSpace(err)
+		err := x.withReserve(func() error { return x.Disk.Mkdir(dir) })
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
 		}
 	}
 	record := journal.Record{Kind: journal.Begun, Plan: &x.plan, Owner: x.owner}
@@ -110,7 +111,7 @@ func (x *run) move(s *Step, m int) error {
 		return err
 	}
 	place := s.Place(x.id, m)
-	if err := x.Disk.Rename(mv.From, place); err != nil {
+	if err := x.withReserve(func() error { return x.Disk.Rename(mv.From, place) }); err != nil {
 		return err
 	}
 	if err := fits(x.Tree, mv, place); err != nil {

@@ -30,9 +30,9 @@ func (r *Runner) append(run string, record journal.Record) error {
 	return r.withReserve(func() error { return r.Disk.Append(journal.File(run), line) })
 }
 
-// reserveSize is the space that is put by for journals: that of a plan of a
-// few hundred steps.
-const reserveSize = 256 << 10
+// reserveSize is the space that is put by: a journal needs less, but btrfs
+// wants to be sure of some megabytes before it renames anything.
+const reserveSize = 8 << 20
 
 // withReserve tries again with the reserve given up if the disk is full.
 func (r *Runner) withReserve(write func() error) error {
@@ -52,11 +52,11 @@ func (r *Runner) refill() error {
 	if _, err := r.Tree.Stat(journal.Reserve); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	noise := make([]byte, reserveSize) // incompressible, so that it takes the space
+	noise := make([]byte, reserveSize) // incompressible, so that it takes the space up
 	_, _ = rand.Read(noise)            // never fails (crypto/rand)
 	err := r.Disk.Append(journal.Reserve, noise)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return errors.Join(r.Disk.Remove(journal.Reserve))
+		return nil // there is none; the next run says so if it needs it
 	}
 	return err
 }

@@ -37,9 +37,19 @@ type world struct {
 
 func newWorld(t testing.TB, driver, script string) *world {
 	t.Helper()
-	c, err := testkit.Run(filepath.Join(t.TempDir(), "root"), driver, script)
+	return worldIn(t, filepath.Join(t.TempDir(), "root"), driver, script)
+}
+
+func worldIn(t testing.TB, dir, driver, script string) *world {
+	t.Helper()
+	c, err := testkit.Run(dir, driver, script)
 	assert.NilError(t, err)
 	return &world{Case: c, t: t}
+}
+
+// takeOnly takes the findings of one id.
+func takeOnly(id string) func(*scan.Finding) bool {
+	return func(f *scan.Finding) bool { return f.ID == id }
 }
 
 // look scans and judges as things are now. Nothing has to be old.

@@ -1,0 +1,165 @@
+//go:build linux
+
+package prune_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// mounted returns a directory on a small file system of its own.
+func mounted(t *testing.T, size int64, mkfs ...string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("mounts a file system, which needs root")
+	}
+	image := filepath.Join(t.TempDir(), "image")
+	f, err := os.Create(image)
+	assert.NilError(t, err)
+	assert.NilError(t, f.Truncate(size))
+	assert.NilError(t, f.Close())
+	run(t, append(mkfs, image)...)
+	dir := t.TempDir()
+	run(t, "mount", "-o", "loop", image, dir)
+	t.Cleanup(func() { run(t, "umount", dir) })
+	return dir
+}
+
+func run(t *testing.T, command ...string) {
+	t.Helper()
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	assert.NilError(t, err, "%s: %s", strings.Join(command, " "), out)
+}
+
+// fill writes until not a byte is free any more, and returns what it wrote to.
+func fill(t *testing.T, dir string) []string {
+	t.Helper()
+	var files []string
+	for size := 1 << 20; size > 0; size /= 2 {
+		for {
+			name := filepath.Join(dir, fmt.Sprintf("fill-%d", len(files)))
+			err := os.WriteFile(name, make([]byte, size), 0o600)
+			if errors.Is(err, syscall.ENOSPC) {
+				if os.Remove(name) != nil {
+					return files
+				}
+				break
+			}
+			assert.NilError(t, err)
+			files = append(files, name)
+			if size < 1<<10 && len(files) > 4000 {
+				break
+			}
+		}
+	}
+	unix.Sync()
+	return files
+}
+
+var fileSystems = map[string][]string{
+	"ext4":  {"mkfs.ext4", "-q", "-m", "0", "-N", "8192"},
+	"btrfs": {"mkfs.btrfs", "-q", "--mixed"},
+	"xfs":   {"mkfs.xfs", "-q"},
+}
+
+// On a disk without a free byte a run frees what it is allowed to: the
+// journal takes the space that an earlier run put by.
+func TestFullDisk(t *testing.T) {
+	for name, mkfs := range fileSystems {
+		t.Run(name, func(t *testing.T) {
+			dir := mounted(t, 320<<20, mkfs...)
+			w := worldIn(t, filepath.Join(dir, "root"), "overlay2", leaky)
+			assert.NilError(t, os.WriteFile(filepath.Join(w.Dir, "overlay2", w.id("{layer over}"), "diff/big"), make([]byte, 8<<20), 0o600))
+			w.restart()
+			before := w.manifest()
+
+			// An earlier run, of one thing.
+			w.execute(prune.Options{Take: takeOnly("GetImageBlob77")})
+			filled := fill(t, dir)
+			plan, owner := w.plan(prune.Options{})
+			result, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)
+			assert.NilError(t, err)
+			assert.Assert(t, !result.Partly(), "%v", result.Outcomes)
+			for _, f := range filled {
+				assert.NilError(t, os.Remove(f))
+			}
+			want := without(before, append(moved(plan, journal.Free, journal.Quarantine), "tmp/GetImageBlob77")...)
+			assert.DeepEqual(t, w.manifest(), want)
+		})
+	}
+}
+
+// The first run on a full disk, without any space put by, either works or says
+// what to do, and touches nothing.
+func TestFullDiskFirstRun(t *testing.T) {
+	for name, mkfs := range fileSystems {
+		t.Run(name, func(t *testing.T) {
+			dir := mounted(t, 320<<20, mkfs...)
+			w := worldIn(t, filepath.Join(dir, "root"), "overlay2", leaky)
+			before := w.manifest()
+			filled := fill(t, dir)
+			plan, owner := w.plan(prune.Options{})
+			err := func() error {
+				unlock, err := prune.Lock(w.Dir)
+				if err != nil {
+					return err
+				}
+				defer func() { _ = unlock() }()
+				disk, done, err := prune.OpenDisk(w.Dir)
+				if err != nil {
+					return err
+				}
+				defer func() { _ = done() }()
+				_, err = w.runner(disk).Execute(t.Context(), plan, owner)
+				return err
+			}()
+			for _, f := range filled {
+				assert.NilError(t, os.Remove(f))
+			}
+			if err == nil {
+				t.Logf("%s: there was space enough", name)
+				return
+			}
+			var hint interface{ Hint() string }
+			assert.Assert(t, errors.As(err, &hint) && strings.Contains(hint.Hint(), "nothing was touched"), "%v", err)
+			assert.DeepEqual(t, w.manifest(), before)
+		})
+	}
+}
+
+// What a disk quota counts is left where it is.
+func TestQuota(t *testing.T) {
+	dir := mounted(t, 320<<20, "mkfs.xfs", "-q")
+	w := worldIn(t, filepath.Join(dir, "root"), "overlay2", stray)
+	run(t, "xfs_io", "-c", "chproj 7", filepath.Join(w.Dir, "overlay2", w.id("{layer over}")))
+	w.restart()
+	result := w.execute(prune.Options{})
+	assert.DeepEqual(t, w.ends(result), map[string]journal.End{"layer {layer over}": journal.Skipped, "layer {layer stray}": journal.Skipped})
+	assert.Assert(t, strings.Contains(result.Outcomes[0].Reason, "quota"), "%v", result.Outcomes)
+}
+
+// What lies on another mount than the data root has no place to wait, and is
+// never copied.
+func TestOtherMount(t *testing.T) {
+	w := newWorld(t, "overlay2", stray)
+	layers := filepath.Join(w.Dir, "overlay2")
+	run(t, "mount", "--bind", layers, layers)
+	t.Cleanup(func() { run(t, "umount", layers) })
+	before := w.manifest()
+	result := w.execute(prune.Options{})
+	assert.Equal(t, result.Outcomes[0].End, journal.Skipped)
+	assert.Assert(t, strings.Contains(result.Outcomes[0].Reason, "another mount"), "%v", result.Outcomes)
+	assert.DeepEqual(t, w.manifest(), before)
+}
