@@ -49,7 +49,9 @@ func TestScenarios(t *testing.T) {
 			t.Run(s.name+"/"+driver, func(t *testing.T) {
 				t.Parallel()
 				h := newHost(t, driver)
-				h.assertFindings(t, s.leak(t, h))
+				wants := s.leak(t, h)
+				h.assertFindings(t, wants)
+				h.assertPruned(t, wants)
 			})
 		}
 	}
