@@ -4,90 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
-// Recover ends what interrupted runs began: one that had not looked again is
-// put back, one that had is carried to its end (rule 15). What cannot be put
-// back stays where it is, kept, and is tried again by the next run.
-func (r *Runner) Recover(ctx context.Context) (recovered []*journal.Run, err error) {
+// Recover ends what earlier runs began and did not end: a run that had not
+// looked again is put back, one that had is carried to its end (rule 15), and
+// so is a restore or a purge. It returns the runs that had no end. What cannot
+// be moved stays where it is, kept, and is tried again by the next run.
+func (r *Runner) Recover(ctx context.Context) (interrupted []*journal.Run, err error) {
 	runs, err := journal.Read(r.Tree)
 	if err != nil {
 		return nil, err
 	}
 	var problems []error
 	for _, run := range runs {
-		if run.Done {
-			problems = append(problems, r.resume(ctx, run))
-			continue
-		}
 		if err := ctx.Err(); err != nil {
-			return recovered, err
+			return interrupted, err
 		}
 		if run.Plan == nil {
-			r.tidy(run.ID)                            // it was cut off before it began
-			_ = r.Disk.Remove(journal.File(run.ID))   // there may be none, or half a line
-			_ = r.Disk.Remove(journal.RunDir(run.ID)) // if it is not empty, it is tried again by the next run
+			r.forget(run.ID)
 			continue
 		}
 		if err := r.recover(ctx, run); err != nil {
 			problems = append(problems, fmt.Errorf("run %s: %w", run.ID, err))
 			continue
 		}
-		recovered = append(recovered, run)
+		if !run.Done {
+			interrupted = append(interrupted, run)
+		}
 	}
-	return recovered, errors.Join(problems...)
+	return interrupted, errors.Join(problems...)
+}
+
+// forget takes away what is left of a run that was cut off before it began.
+// What cannot be removed is tried again by the next run.
+func (r *Runner) forget(run string) {
+	r.tidy(run)
+	_ = r.Disk.Remove(journal.File(run)) // there may be none
+	_ = r.Disk.Remove(journal.RunDir(run))
 }
 
 func (r *Runner) recover(ctx context.Context, run *journal.Run) error {
-	if run.Looked {
-		if _, err := r.Disk.RemoveTree(ctx, path.Join(journal.RunDir(run.ID), "trash")); err != nil {
+	var problems []error
+	var outcomes []Outcome
+	for i := range run.Plan.Steps {
+		o, err := r.recoverStep(ctx, run, &run.Plan.Steps[i])
+		outcomes = append(outcomes, o)
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	if !run.Done {
+		run.Outcomes = outcomes
+		if err := r.append(run.ID, journal.Record{Kind: journal.Done, Results: outcomes}); err != nil {
 			return err
 		}
-	}
-	for i := range run.Plan.Steps {
-		s := &run.Plan.Steps[i]
-		o := Outcome{Step: s.ID, End: journal.Skipped, Reason: "the run was interrupted"}
-		switch {
-		case run.Taken(s.ID) && s.Remover == journal.Quarantine && r.Aside(run.ID, s):
-			o = Outcome{Step: s.ID, End: journal.Quarantined, Bytes: sizeOf(s)}
-		case run.Taken(s.ID) && s.Remover == journal.Free:
-			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: sizeOf(s)}
-		case r.Aside(run.ID, s):
-			o.End = journal.PutBack
-			if err := r.putBack(run.ID, s); err != nil {
-				return err
-			}
-		}
-		run.Outcomes = append(run.Outcomes, o)
-	}
-	if err := r.append(run.ID, journal.Record{Kind: journal.Done, Results: run.Outcomes}); err != nil {
-		return err
 	}
 	r.tidy(run.ID)
 	return nil
 }
 
-// resume ends a restore or a purge that was interrupted.
-func (r *Runner) resume(ctx context.Context, run *journal.Run) error {
-	var problems []error
-	for i := range run.Plan.Steps {
-		s := &run.Plan.Steps[i]
-		var err error
-		switch {
-		case !run.Restored(s.ID) && !run.Purged(s.ID), !r.Aside(run.ID, s):
-			continue
-		case run.Restored(s.ID):
-			err = r.putBack(run.ID, s)
-		default:
-			err = r.unlink(ctx, run.ID, s)
+// recoverStep carries a step to the end that the journal says it is to have.
+func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Outcome, error) {
+	o := Outcome{Step: s.ID, End: journal.Skipped, Reason: "the run was interrupted"}
+	freed := run.Taken(s.ID) && s.Remover == journal.Free || run.Purged(s.ID)
+	switch {
+	case !r.Aside(run.ID, s):
+		if freed {
+			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: sizeOf(s)}
 		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("run %s: %w", run.ID, err))
-		}
+		return o, nil
+	case freed:
+		o = Outcome{Step: s.ID, End: journal.Freed, Bytes: sizeOf(s)}
+		return o, r.unlink(ctx, run.ID, s)
+	case run.Restored(s.ID), !run.Taken(s.ID):
+		o.End = journal.PutBack
+		return o, r.putBack(run.ID, s)
 	}
-	r.tidy(run.ID)
-	return errors.Join(problems...)
+	return Outcome{Step: s.ID, End: journal.Quarantined, Bytes: sizeOf(s)}, nil
 }

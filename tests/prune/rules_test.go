@@ -3,6 +3,7 @@
 package prune_test
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -244,4 +245,86 @@ func TestOneAtATime(t *testing.T) {
 	unlock, err = prune.Lock(dir)
 	assert.NilError(t, err)
 	assert.NilError(t, unlock())
+}
+
+// What a run could not free is freed by the next; what it could not put back
+// is put back by the next.
+func TestLeft(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	stuck := &stuckDisk{Disk: w.disk(), tree: true}
+	result, err := w.runner(stuck).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, w.ends(result)["layer {layer stray}"], journal.Left)
+	assert.Equal(t, w.verdicts()["layer {layer stray}"], "kept")
+	r := w.runner(w.disk())
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	_, listed := w.verdicts()["layer {layer stray}"]
+	assert.Assert(t, !listed, "it is still there")
+	assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free, journal.Quarantine)...))
+
+	w = newWorld(t, "overlay2", stray)
+	before = w.manifest()
+	plan, owner = w.plan(prune.Options{})
+	stuck = &stuckDisk{Disk: w.disk()}
+	w.atLook = func(n int) {
+		if n == 2 {
+			w.do("write image/DRIVER/layerdb/mounts/{id new}/mount-id \"{layer over}\"")
+			stuck.back = true
+		}
+	}
+	result, err = w.runner(stuck).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, w.ends(result)["layer {layer over}"], journal.Left)
+	w.atLook = nil
+	_, err = w.runner(w.disk()).Recover(t.Context())
+	assert.NilError(t, err)
+	w.do("rm image/DRIVER/layerdb/mounts/{id new}")
+	assert.DeepEqual(t, w.manifest(), before)
+}
+
+// A stuckDisk cannot unlink trees, or cannot put anything back.
+type stuckDisk struct {
+	prune.Disk
+	tree, back bool
+}
+
+func (d *stuckDisk) RemoveTree(ctx context.Context, name string) (int64, error) {
+	if d.tree {
+		return 0, errFault
+	}
+	return d.Disk.RemoveTree(ctx, name)
+}
+
+func (d *stuckDisk) Rename(from, to string) error {
+	if d.back && strings.HasPrefix(from, journal.Runs) {
+		return errFault
+	}
+	return d.Disk.Rename(from, to)
+}
+
+// A line of the journal that a crash cut off is as if it was never begun, and
+// the next line stands by itself. A line that is not understood keeps
+// everything (rules 1 and 10).
+func TestTornJournal(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	result := w.execute(prune.Options{})
+	path := filepath.Join(w.Dir, journal.File(result.Run))
+	whole, err := os.ReadFile(path)
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(path, append(whole, `{"version":1,"record":"pur`...), 0o600))
+	r := w.runner(w.disk())
+	held, err := r.Held()
+	assert.NilError(t, err)
+	assert.Equal(t, len(held), 1)
+	_, err = r.Restore(held)
+	assert.NilError(t, err)
+	assert.Equal(t, w.verdicts()["rw-layer {container leak}"], "kept")
+
+	assert.NilError(t, os.WriteFile(path, append(whole, "{\"version\":1,\"record\":\"unheard of\"}\n"...), 0o600))
+	for name, v := range w.verdicts() {
+		assert.Assert(t, v != "orphan", name)
+	}
 }
