@@ -2,14 +2,13 @@ package prune
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/docker-orphans/docker-orphans/prune/unlink"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
@@ -19,6 +18,8 @@ type rootDisk struct {
 	path  string
 	calls beneath.Calls
 	mount uint64
+	proc  string // the process table, for the mount tables of all namespaces
+	crew  *unlink.Crew
 }
 
 // OpenDisk opens a data root to write to it: an absolute path without
@@ -28,7 +29,7 @@ func OpenDisk(dir string) (Disk, func() error, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	d := &rootDisk{root: root, path: dir, calls: beneath.Probe(root)}
+	d := &rootDisk{root: root, path: dir, calls: beneath.Probe(root), proc: "/proc", crew: unlink.New(0)}
 	var st beneath.Stat
 	err = d.calls.Fstat(root, &st)
 	if err == nil && st.Mount == 0 {
@@ -208,10 +209,6 @@ func (d *rootDisk) sync(dir string) error {
 		return err
 	}
 	return errors.Join(unix.Fsync(fd), unix.Close(fd))
-}
-
-func (d *rootDisk) RemoveTree(ctx context.Context, name string) (int64, error) {
-	return 0, os.RemoveAll(d.path + "/" + name)
 }
 
 func (d *rootDisk) Free() (int64, error) {

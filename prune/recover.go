@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
@@ -34,7 +36,21 @@ func (r *Runner) Recover(ctx context.Context) (interrupted []*journal.Run, err e
 			interrupted = append(interrupted, run)
 		}
 	}
-	return interrupted, errors.Join(problems...)
+	return interrupted, errors.Join(append(problems, r.shallow(ctx))...)
+}
+
+// shallow unlinks parts of trees that a run moved up and did not get to.
+func (r *Runner) shallow(ctx context.Context) error {
+	entries, err := r.Tree.ReadDir(journal.Deep)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	problems := []error{err}
+	for _, e := range entries {
+		_, err := r.Disk.RemoveTree(ctx, path.Join(journal.Deep, e.Name))
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
 }
 
 // forget takes away what is left of a run that was cut off before it began.

@@ -4,6 +4,7 @@
 // state directory of the data root:
 //
 //	.docker-orphans/lock                          held while something is removed or restored
+//	.docker-orphans/deep                          parts of trees that lay too deep, until they are unlinked
 //	.docker-orphans/reserve                       space to write a journal with when the disk is full
 //	.docker-orphans/runs/<run>/journal            what was planned and what became of it, a JSON object a line
 //	.docker-orphans/runs/<run>/held/<s>.<m>=<name>   the quarantine: what move m of step s took

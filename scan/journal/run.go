@@ -16,6 +16,7 @@ const (
 	Runs    = Dir + "/runs"
 	Lock    = Dir + "/lock"
 	Reserve = Dir + "/reserve"
+	Deep    = Dir + "/deep" // parts of trees that lay too deep, until they are unlinked
 )
 
 // RunDir is a run's directory, below the data root.
