@@ -75,17 +75,27 @@ func valuesOf(key string) []string {
 // completeIDs completes the ids of findings that are not in use. It is silent
 // about whatever keeps it from knowing them.
 func completeIDs(dockerCLI command.Cli, global *globalOptions) cobra.CompletionFunc {
+	return completeFindings(dockerCLI, global, func(v scan.Verdict) bool { return v != scan.Used })
+}
+
+// completeOrphans completes the ids of orphans, and of what may have been
+// restored.
+func completeOrphans(dockerCLI command.Cli, global *globalOptions) cobra.CompletionFunc {
+	return completeFindings(dockerCLI, global, func(v scan.Verdict) bool { return v == scan.Orphan || v == scan.Kept })
+}
+
+func completeFindings(dockerCLI command.Cli, global *globalOptions, offer func(scan.Verdict) bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 		defer cancel()
-		seen, err := global.lookFor(ctx, dockerCLI, &progress{}, true)
+		seen, err := global.lookFor(ctx, dockerCLI, &progress{}, lookOptions{omitUsed: true})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		_ = seen.close() // nothing was written
 		var ids []string
 		for _, f := range seen.findings {
-			if !slices.Contains(args, shortID(f)) {
+			if offer(f.Verdict) && !slices.Contains(args, shortID(f)) {
 				ids = append(ids, scan.Printable(shortID(f)))
 			}
 		}

@@ -24,22 +24,29 @@ type look struct {
 
 // look finds the data root, scans and judges it. The caller closes it.
 func (o *globalOptions) look(ctx context.Context, dockerCLI command.Cli, p *progress) (*look, error) {
-	return o.lookFor(ctx, dockerCLI, p, false)
+	return o.lookFor(ctx, dockerCLI, p, lookOptions{})
 }
 
-// lookFor is look, on request without what is in use.
-func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *progress, omitUsed bool) (*look, error) {
+// lookOptions say what a command need not see, or sees otherwise.
+type lookOptions struct {
+	omitUsed bool               // leave out what is in use
+	named    map[scan.Node]bool // what the user removes by name: that it was restored once does not keep it
+}
+
+// lookFor is look, as a command wants it.
+func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *progress, options lookOptions) (*look, error) {
 	policy, err := o.policy(dockerCLI.ConfigFile(), time.Now())
 	if err != nil {
 		return nil, err
 	}
-	policy.OmitUsed = omitUsed
+	policy.OmitUsed = options.omitUsed
 	defer p.clear()
 	p.show("Scanning…")
 	in, closeRoot, err := o.locate(ctx, dockerCLI)
 	if err != nil {
 		return nil, err
 	}
+	in.Named = options.named
 	seen := &look{in: in, policy: policy, close: closeRoot}
 	if err := seen.judge(ctx); err != nil {
 		return nil, errors.Join(err, closeRoot())

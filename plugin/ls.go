@@ -76,7 +76,7 @@ func runList(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 	}
 	p := newProgress(dockerCLI.Err())
 	omitUsed := !options.all && len(options.filter.verdicts) == 0
-	seen, err := global.lookFor(ctx, dockerCLI, p, omitUsed)
+	seen, err := global.lookFor(ctx, dockerCLI, p, lookOptions{omitUsed: omitUsed})
 	if err != nil {
 		return err
 	}

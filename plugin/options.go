@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
@@ -18,6 +20,7 @@ type globalOptions struct {
 	dataRoot        string
 	grace           duration
 	allowShortGrace bool
+	allowQuickLooks bool
 }
 
 // install binds the options to their flags.
@@ -25,19 +28,22 @@ func (o *globalOptions) install(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataRoot, "data-root", "", "Data root to look at, if no daemon runs on it (default: the daemon's)")
 	flags.Var(&o.grace, "grace", fmt.Sprintf("How long a thing must be unchanged to be an orphan, where it cannot be shown to be older than the daemon's start (default %s)", days(scan.DefaultGrace)))
 	flags.BoolVar(&o.allowShortGrace, "allow-short-grace", false, "Allow a grace below the floor, for tests of this program")
-	_ = flags.MarkHidden("allow-short-grace") // the flag exists: it was bound above
+	flags.BoolVar(&o.allowQuickLooks, "allow-quick-looks", false, "Allow two looks without a time between them, for tests of this program")
+	for _, hidden := range []string{"allow-short-grace", "allow-quick-looks"} {
+		_ = flags.MarkHidden(hidden) // the flag exists: it was bound above
+	}
 }
 
 // policy is how the user wants findings to be judged, with the defaults of
 // the docker CLI's config file.
 func (o *globalOptions) policy(config *configfile.ConfigFile, now time.Time) (scan.Policy, error) {
 	p := scan.Policy{Now: now, Grace: scan.DefaultGrace}
-	configured, err := configuredGrace(config)
+	configured, err := configuredDefaults(config)
 	if err != nil {
 		return p, err
 	}
-	if configured != 0 {
-		p.Grace = configured
+	if configured.grace != 0 {
+		p.Grace = configured.grace
 	}
 	if o.grace.set {
 		p.Grace = o.grace.value
@@ -48,32 +54,70 @@ func (o *globalOptions) policy(config *configfile.ConfigFile, now time.Time) (sc
 	return p, nil
 }
 
-// configuredGrace reads the defaults in config.json, below plugins.orphans.
-// A default may never be more daring than the program without it: nobody
-// should lose data to a line in a file that they forgot.
-func configuredGrace(config *configfile.ConfigFile) (time.Duration, error) {
-	defaults := config.Plugins[name]
-	var grace time.Duration
-	for _, key := range sortedKeys(defaults) {
+// runPolicy is how carefully a run goes about it, with the defaults of the
+// docker CLI's config file. keep is what the user said on the command line.
+func (o *globalOptions) runPolicy(config *configfile.ConfigFile, keep duration) (prune.Policy, error) {
+	p := prune.DefaultPolicy()
+	if o.allowQuickLooks {
+		p.Between = 0
+	}
+	configured, err := configuredDefaults(config)
+	if err != nil {
+		return p, err
+	}
+	if configured.keep != 0 {
+		p.Keep = configured.keep
+	}
+	if keep.set {
+		p.Keep = keep.value
+	}
+	return p, nil
+}
+
+// defaults are those that a user may set in config.json; zero is not set.
+type defaults struct {
+	grace time.Duration
+	keep  time.Duration
+}
+
+// minKeep is the shortest time in quarantine that may be a default: long
+// enough for a person to miss something.
+const minKeep = 24 * time.Hour
+
+// configuredDefaults reads the defaults in config.json, below plugins.orphans.
+// A default may never be daring: nobody should lose data to a line in a file
+// that they forgot.
+func configuredDefaults(config *configfile.ConfigFile) (defaults, error) {
+	given := config.Plugins[name]
+	var d defaults
+	for _, key := range sortedKeys(given) {
+		var err error
 		switch {
 		case key == "hooks" || key == "error-hooks":
 			// the docker CLI's own
 		case key == "grace":
-			d, err := parseDuration(defaults[key])
-			if err != nil {
-				return 0, fmt.Errorf("%s: plugins.%s.%s: %w", config.GetFilename(), name, key, err)
-			}
-			if d < scan.DefaultGrace {
-				return 0, fmt.Errorf("%s: plugins.%s.%s: %s is below %s: a shorter grace may be given on the command line only", config.GetFilename(), name, key, defaults[key], days(scan.DefaultGrace))
-			}
-			grace = d
+			d.grace, err = configuredDuration(given[key], scan.DefaultGrace, "a shorter grace")
+		case key == "keep":
+			d.keep, err = configuredDuration(given[key], minKeep, "a shorter time")
 		case forbidden(key):
-			return 0, fmt.Errorf("%s: plugins.%s.%s: may be given on the command line only", config.GetFilename(), name, key)
+			err = errors.New("may be given on the command line only")
 		default:
-			return 0, fmt.Errorf("%s: plugins.%s.%s: unknown key (known: grace)", config.GetFilename(), name, key)
+			err = errors.New("unknown key (known: grace, keep)")
+		}
+		if err != nil {
+			return d, fmt.Errorf("%s: plugins.%s.%s: %w", config.GetFilename(), name, key, err)
 		}
 	}
-	return grace, nil
+	return d, nil
+}
+
+// configuredDuration reads a default that has a least value.
+func configuredDuration(text string, least time.Duration, what string) (time.Duration, error) {
+	d, err := parseDuration(text)
+	if err == nil && d < least {
+		err = fmt.Errorf("%s is below %s: %s may be given on the command line only", text, days(least), what)
+	}
+	return d, err
 }
 
 // forbidden reports whether a default of this name would let the program

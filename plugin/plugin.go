@@ -30,7 +30,7 @@ import (
 
 const (
 	name  = "orphans"
-	short = "Find orphaned storage: layers, containers and downloads that nothing owns"
+	short = "Find and remove orphaned storage: layers, containers and downloads that nothing owns"
 	home  = "https://github.com/docker-orphans/docker-orphans"
 )
 
@@ -119,6 +119,10 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 		newListCommand(dockerCLI, options),
 		newInspectCommand(dockerCLI, options),
 		newPruneCommand(dockerCLI, options),
+		newRemoveCommand(dockerCLI, options),
+		newRestoreCommand(dockerCLI, options),
+		newPurgeCommand(dockerCLI, options),
+		newRunsCommand(dockerCLI, options),
 		newVersionCommand(dockerCLI),
 	)
 	for _, sub := range cmd.Commands() {

@@ -2,21 +2,28 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
+	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
+// pruneOptions are what prune can be told.
 type pruneOptions struct {
-	force  bool
-	purge  bool
-	dryRun bool
-	filter filter
+	removeOptions
+	filter          filter
+	includePrecious bool
+	maxItems        uint
+	maxSpace        size
+	minFree         size
+	savePlan        string
+	plan            string
 }
 
 func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
@@ -24,67 +31,172 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	cmd := &cobra.Command{
 		Use:   "prune [OPTIONS]",
 		Short: "Remove orphans",
-		Args:  usage(cli.NoArgs),
+		Long: "Remove orphans: what ls shows, looked at again before anything is touched.\n\n" +
+			"What cannot be made again goes to quarantine, from where restore brings it back;\n" +
+			"it keeps its space until it is purged, by the first prune after --keep or by\n" +
+			"purge. Filters are those of ls; pruneFilters of the docker CLI's config.json\n" +
+			"must match too." +
+			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
+		Args:              usage(cli.NoArgs),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runPrune(cmd.Context(), dockerCLI, global, options)
+			return runPrune(cmd.Context(), dockerCLI, global, &options)
 		},
 	}
+	options.install(cmd)
 	f := cmd.Flags()
-	f.BoolVarP(&options.force, "force", "f", false, "Do not prompt for confirmation")
-	f.BoolVar(&options.purge, "purge", false, "Free at once what would go to quarantine")
-	f.BoolVar(&options.dryRun, "dry-run", false, "Show what would be done, and do nothing")
 	f.Var(&options.filter, "filter", `Provide filter values (e.g. "label!=protected")`)
+	f.BoolVar(&options.includePrecious, "include-precious", false, "Also take what holds data that nobody can make again, such as databases")
+	f.UintVar(&options.maxItems, "max-items", 0, "Remove at most so many")
+	f.Var(&options.maxSpace, "max-space", "Remove at most so many bytes (e.g. 10GB)")
+	f.Var(&options.minFree, "min-free", "Remove only until so many bytes of the file system are free (e.g. 20GB)")
+	f.StringVar(&options.savePlan, "save-plan", "", "Write what would be removed to a `FILE`, and remove nothing")
+	f.StringVar(&options.plan, "plan", "", "Remove what a saved plan in a `FILE` says, as far as it still holds, and nothing else")
+	completeFlag(cmd, "filter", completeFilter)
 	return cmd
 }
 
-func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options pruneOptions) error {
-	p := newProgress(dockerCLI.Err())
-	seen, err := global.look(ctx, dockerCLI, p)
+// check finds what cannot be meant together.
+func (o *pruneOptions) check() error {
+	if err := o.removeOptions.check(); err != nil {
+		return err
+	}
+	if o.plan == "" {
+		if o.savePlan != "" && o.format != "" {
+			return usageError("conflicting options: cannot specify both --save-plan and --format")
+		}
+		return nil
+	}
+	if o.savePlan != "" || o.purge || o.includePrecious || o.limits() != (prune.Limits{}) || o.minFree != 0 || len(o.filter.given) > 0 {
+		return usageError("conflicting options: --plan says what goes, and nothing else can")
+	}
+	return nil
+}
+
+func (o *pruneOptions) limits() prune.Limits {
+	return prune.Limits{Items: int(o.maxItems), Space: int64(o.maxSpace)}
+}
+
+func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options *pruneOptions) (err error) {
+	if err := options.check(); err != nil {
+		return err
+	}
+	filter, err := newPruneFilter(options.filter, dockerCLI.ConfigFile())
 	if err != nil {
 		return err
 	}
-	defer func() { _ = seen.close() }()
+	var saved *prune.Saved
+	if options.plan != "" {
+		if saved, err = prune.Load(options.plan); err != nil {
+			return err
+		}
+	}
+	r, err := global.removal(ctx, dockerCLI, &options.removeOptions, options.dryRun || options.savePlan != "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if saved != nil {
+		err = r.renew(ctx, options.plan, saved)
+	} else {
+		err = r.choose(ctx, options, filter)
+	}
+	if err == nil {
+		err = r.brake()
+	}
+	if err != nil {
+		return err
+	}
+	if options.savePlan != "" {
+		return r.save(options.savePlan)
+	}
+	return r.carryOut(ctx)
+}
+
+// choose takes what the filters and limits leave of the default set.
+func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pruneFilter) error {
 	var candidates []*scan.Finding
-	for _, f := range seen.findings {
-		if f.Verdict == scan.Orphan && f.Default && options.filter.matchName(f, &seen.graph.Host) {
+	for _, f := range r.seen.findings {
+		wanted := f.Default || options.includePrecious && f.Precious
+		if f.Verdict == scan.Orphan && wanted && filter.matchName(f, &r.seen.graph.Host) {
 			candidates = append(candidates, f)
 		}
 	}
-	if err := seen.measure(ctx, candidates, p); err != nil {
+	if err := r.seen.measure(ctx, candidates, r.progress); err != nil {
 		return err
 	}
-	take := map[string]bool{}
 	for _, f := range candidates {
-		if options.filter.matchDeep(f) {
-			take[f.ID] = true
+		if filter.matchDeep(f) {
+			r.taken = append(r.taken, f)
 		}
 	}
-	all := make([]scan.Finding, 0, len(seen.findings))
-	for _, f := range seen.findings {
-		all = append(all, *f)
-	}
-	plan := prune.NewPlan(seen.graph, all, prune.Options{Purge: options.purge, Take: func(f *scan.Finding) bool { return take[f.ID] }})
-	_, _ = fmt.Fprint(dockerCLI.Out(), plan.String())
-	if options.dryRun {
-		return nil
-	}
-	s, err := global.session(ctx, dockerCLI, func(e prune.Event) {
-		if e.Outcome != nil {
-			fmt.Fprintln(dockerCLI.Out(), plan.Step(e.Outcome.Step).Finding, e.Outcome.End, e.Outcome.Reason)
-		} else {
-			fmt.Fprintln(dockerCLI.Err(), e.Text, e.Done, e.Total)
+	r.filters = filter.lines(r.seen.findings)
+	limits := options.limits()
+	if options.minFree > 0 {
+		free, err := freeSpace(r.seen.in.DataRoot)
+		if err != nil {
+			return err
 		}
-	})
+		if limits.Free = int64(options.minFree) - free; limits.Free <= 0 {
+			r.taken = nil // enough is free already
+		}
+	}
+	r.makePlan(limits)
+	return nil
+}
+
+// freeSpace is how much of the data root's file system is free.
+func freeSpace(root string) (int64, error) {
+	disk, done, err := prune.OpenDisk(root)
 	if err != nil {
+		return 0, err
+	}
+	free, err := disk.Free()
+	return free, errors.Join(err, done())
+}
+
+// save writes the plan to a file instead of carrying it out.
+func (r *removal) save(name string) error {
+	if err := prune.Save(name, r.seen.in.Tree, r.plan, r.options.purge); err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }()
-	if _, err := s.Recover(ctx); err != nil {
+	if err := r.preview(len(r.plan.Steps) == 0); err != nil {
 		return err
 	}
-	r, err := s.Execute(ctx, plan, seen.graph.Host.Owner)
-	if r != nil {
-		fmt.Fprintln(dockerCLI.Out(), r.Run, r.Stopped, r.Partly())
-	}
+	_, err := fmt.Fprintf(r.cli.Err(), "Saved to %s: docker orphans prune --plan %s carries it out\n", name, name)
 	return err
+}
+
+// renew takes what of a saved plan still holds.
+func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved) error {
+	if err := saved.Check(r.seen.in.Tree, &r.seen.graph.Host); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	r.plan, r.changed = saved.Renew(r.seen.graph, r.seen.values())
+	for i := range r.plan.Steps {
+		r.taken = append(r.taken, r.finding(&r.plan.Steps[i]))
+	}
+	return r.seen.measure(ctx, r.taken, r.progress)
+}
+
+// A size is a flag's value in bytes.
+type size int64
+
+func (s *size) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return units.HumanSize(float64(*s))
+}
+
+func (*size) Type() string { return "bytes" }
+
+// Set reads what the user typed.
+func (s *size) Set(text string) error {
+	n, err := units.FromHumanSize(text)
+	if err != nil || n <= 0 {
+		return fmt.Errorf("invalid size %q (examples: 500MB, 20GB)", text)
+	}
+	*s = size(n)
+	return nil
 }

@@ -3,12 +3,16 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"time"
 
+	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/source"
 )
 
@@ -16,13 +20,26 @@ import (
 // data root, locked against other runs and opened to write to it.
 type session struct {
 	*prune.Runner
-	in    *scan.Input
-	close func() error
+	in        *scan.Input
+	recovered []*journal.Run // runs that were interrupted, and that were ended now
+	trouble   error          // what of them could not be ended
+	close     func() error
 }
+
+// sessionOptions say what a command needs of a session.
+type sessionOptions struct {
+	online bool // refuse a data root without a daemon
+	wait   bool // wait for another run to end
+	policy prune.Policy
+	report func(prune.Event)
+}
+
+// lockPoll is how often a run that waits for another tries again.
+const lockPoll = 250 * time.Millisecond
 
 // session locates the data root, locks it, and ends what an interrupted run
 // began. The caller closes it.
-func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, report func(prune.Event)) (_ *session, err error) {
+func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *progress, options sessionOptions) (_ *session, err error) {
 	in, closeRoot, err := o.locate(ctx, dockerCLI)
 	if err != nil {
 		return nil, err
@@ -40,7 +57,10 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, repo
 			err = errors.Join(err, s.close())
 		}
 	}()
-	unlock, err := prune.Lock(in.DataRoot)
+	if options.online && in.Daemon == nil {
+		return nil, offlineError{in.DataRoot}
+	}
+	unlock, err := lock(ctx, in.DataRoot, options.wait, p)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +71,69 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, repo
 	}
 	closers = append(closers, closeDisk)
 	s.Runner = &prune.Runner{
-		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI), Policy: prune.DefaultPolicy(), Now: time.Now, Report: report,
+		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI), Policy: options.policy, Now: time.Now, Report: options.report,
 	}
-	return s, nil
+	s.recovered, s.trouble = s.Recover(ctx)
+	return s, ctx.Err()
+}
+
+// lock locks the data root's state directory.
+func lock(ctx context.Context, root string, wait bool, p *progress) (func() error, error) {
+	defer p.clear()
+	for {
+		unlock, err := prune.Lock(root)
+		switch {
+		case errors.Is(err, prune.ErrBusy) && !wait:
+			return nil, cli.StatusError{Cause: busyError{err}, StatusCode: exitBusy}
+		case !errors.Is(err, prune.ErrBusy):
+			return unlock, err
+		}
+		p.show("Waiting for another run to end…")
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// A busyError says that another run is going on, and what to do about it.
+type busyError struct{ error }
+
+func (e busyError) Unwrap() error { return e.error }
+
+// Hint says what a person can do.
+func (busyError) Hint() string { return "wait for it with --wait" }
+
+// An offlineError is that of a command that needs the daemon.
+type offlineError struct{ root string }
+
+func (e offlineError) Error() string {
+	return e.root + ": no daemon runs on it, and removing without one is not supported yet"
+}
+
+// Hint says what a person can do.
+func (offlineError) Hint() string {
+	return "start the daemon; ls, inspect, runs, restore and purge work without it"
+}
+
+// tell says what became of runs that were interrupted.
+func (s *session) tell(w io.Writer) {
+	for _, run := range s.recovered {
+		back, gone := 0, 0
+		for _, o := range run.Outcomes {
+			switch {
+			case o.Gone():
+				gone++
+			case o.End == journal.PutBack:
+				back++
+			}
+		}
+		_, _ = fmt.Fprintf(w, "Run %s was interrupted: %d put back, %d carried to the end\n", run.ID, back, gone)
+	}
+	if s.trouble != nil {
+		_, _ = fmt.Fprintf(w, "WARNING: an earlier run could not be ended, and what it took stays where it is:\n%s\n", indented(s.trouble.Error()))
+	}
 }
 
 // looker returns what looks at everything anew: it finds the daemon again, for

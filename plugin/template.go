@@ -25,7 +25,12 @@ func templateError(err error) error {
 // depends on the data itself shows only later.
 func checkFindingFormat(format formatter.Format) error {
 	sample := &scan.Finding{Type: scan.TypeLayer, Parts: []*scan.Object{{Paths: []string{"sample"}}}}
-	err := writeFindings(formatter.Context{Output: io.Discard, Format: format}, listing{sizes: true}, []*scan.Finding{sample})
+	return mistyped(writeFindings(formatter.Context{Output: io.Discard, Format: format}, listing{sizes: true}, []*scan.Finding{sample}))
+}
+
+// mistyped is the error of a format on a sample, if it is one of the format
+// and not of the sample.
+func mistyped(err error) error {
 	var failed template.ExecError
 	if errors.As(err, &failed) && !strings.Contains(failed.Error(), "can't evaluate field") {
 		return nil

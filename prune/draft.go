@@ -15,13 +15,24 @@ type draft struct {
 	refs    [][]scan.Ref      // of each: what its objects need, and the links that lead to its layers
 	before  [][]int           // of each: those that need it
 	step    map[scan.Node]int // object → the orphan that it is part of
+
+	stays  map[scan.Node]bool // objects of orphans that do not go
+	wanted []bool             // of each: one that stays needs it
 }
 
 func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
-	d := &draft{purge: o.Purge}
+	d := &draft{purge: o.Purge, stays: map[scan.Node]bool{}}
 	for i := range findings {
-		if f := &findings[i]; f.Verdict == scan.Orphan && (o.Take == nil || o.Take(f)) {
+		f := &findings[i]
+		if f.Verdict != scan.Orphan {
+			continue
+		}
+		if o.Take == nil || o.Take(f) {
 			d.orphans = append(d.orphans, f)
+			continue
+		}
+		for _, part := range f.Parts {
+			d.stays[part.Node] = true
 		}
 	}
 	d.connect(g)
@@ -42,6 +53,7 @@ func (d *draft) connect(g *scan.Graph) {
 		}
 	}
 	d.refs, d.before = make([][]scan.Ref, len(d.orphans)), make([][]int, len(d.orphans))
+	d.wanted = make([]bool, len(d.orphans))
 	leads := map[scan.Node][]scan.Node{}
 	for r := range g.Refs {
 		if r.Why == scan.ByLink {
@@ -67,24 +79,34 @@ func (d *draft) connect(g *scan.Graph) {
 func (d *draft) needs(from, to scan.Node) {
 	i, okFrom := d.step[from]
 	j, okTo := d.step[to]
+	if okTo && d.stays[from] {
+		d.wanted[j] = true
+	}
 	if okFrom && okTo && i != j && !slices.Contains(d.before[j], i) {
 		d.before[j] = append(d.before[j], i)
 	}
 }
 
-// needed are the orphans that must stay for one that goes to quarantine: it
-// could not come back without them (rule 11).
+// needed are the orphans that must stay: for another that stays, which would
+// be damaged, or for one that goes to quarantine, which could not come back
+// without them (rule 11).
 func (d *draft) needed() map[*scan.Finding]bool {
 	needed := map[*scan.Finding]bool{}
+	for j, f := range d.orphans {
+		if d.wanted[j] {
+			needed[f] = true
+		}
+	}
 	for again := true; again; {
 		again = false
 		for j, sooner := range d.before {
 			f := d.orphans[j]
-			if needed[f] || d.remover(f) == journal.Quarantine {
+			if needed[f] {
 				continue
 			}
+			aside := d.remover(f) == journal.Quarantine
 			for _, i := range sooner {
-				if by := d.orphans[i]; needed[by] || d.remover(by) == journal.Quarantine {
+				if by := d.orphans[i]; needed[by] || d.remover(by) == journal.Quarantine && !aside {
 					needed[f], again = true, true
 				}
 			}

@@ -11,3 +11,5 @@ func Lock(string) (func() error, error) { return nil, errNotLinux }
 
 // OpenDisk is there only on Linux.
 func OpenDisk(string) (Disk, func() error, error) { return nil, nil, errNotLinux }
+
+func fileSystem(string) (string, error) { return "", errNotLinux }

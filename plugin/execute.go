@@ -1,0 +1,89 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// execute carries out what was confirmed: expired quarantine first, which
+// makes space, then the plan. It says what came of it.
+func (r *removal) execute(ctx context.Context) error {
+	pinned, err := r.pinned(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := r.session.Disk.Free()
+	if err != nil {
+		return err
+	}
+	r.printer.plan = &r.plan
+	a := r.aftermath(pinned)
+	var problems []error
+	if len(r.expired) > 0 {
+		r.progress.show("Freeing expired quarantine…")
+		purged, err := r.session.Purge(ctx, r.expired)
+		for _, h := range purged {
+			r.printer.item("Deleted from quarantine", h.Step)
+			a.purged.add(prune.Bytes(h.Step))
+		}
+		problems = append(problems, err)
+	}
+	if len(r.plan.Steps) > 0 && ctx.Err() == nil {
+		a.result, err = r.session.Execute(ctx, r.plan, r.seen.graph.Host.Owner)
+		problems = append(problems, err)
+	}
+	r.progress.clear()
+	after, err := r.session.Disk.Free()
+	problems = append(problems, err)
+	a.measured = after - before
+	held, err := r.session.Held()
+	problems = append(problems, err)
+	all := sumHeld(held).all()
+	a.held = all
+	if err := r.report(a); err != nil {
+		problems = append(problems, err)
+	}
+	return r.status(ctx, a, errors.Join(problems...))
+}
+
+// pinned are the image layers that the daemon counts until it restarts.
+func (r *removal) pinned(ctx context.Context) ([]*scan.Finding, error) {
+	findings := scan.Pinned(r.seen.graph, r.seen.policy)
+	var pinned []*scan.Finding
+	for i := range findings {
+		pinned = append(pinned, &findings[i])
+	}
+	return pinned, r.seen.measure(ctx, pinned, r.progress)
+}
+
+// report prints what came of it.
+func (r *removal) report(a *aftermath) error {
+	if r.options.format != "" {
+		return r.writeJSON(a)
+	}
+	r.printer.end()
+	r.tellChanged()
+	r.tellLeft()
+	for _, line := range a.skipped() {
+		_, _ = fmt.Fprintln(r.cli.Err(), line)
+	}
+	_, err := fmt.Fprint(r.cli.Out(), a.text())
+	return err
+}
+
+// status is how a run exits.
+func (r *removal) status(ctx context.Context, a *aftermath, problem error) error {
+	switch {
+	case ctx.Err() != nil:
+		return silentExit(exitInterrupted)
+	case problem != nil:
+		return problem
+	case a.result != nil && a.result.Partly(), len(r.changed) > 0, r.session.trouble != nil:
+		return silentExit(exitPartly)
+	}
+	return nil
+}

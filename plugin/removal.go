@@ -1,0 +1,305 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/formatter"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// removeOptions are what prune and rm can be told alike.
+type removeOptions struct {
+	force        bool
+	dryRun       bool
+	purge        bool
+	wait         bool
+	allowDamaged bool
+	allowMost    bool
+	keep         duration
+	format       string
+}
+
+func (o *removeOptions) install(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVarP(&o.force, "force", "f", false, "Do not prompt for confirmation")
+	f.BoolVar(&o.dryRun, "dry-run", false, "Show what would be removed, and remove nothing")
+	f.BoolVar(&o.purge, "purge", false, "Free at once what would go to quarantine: it cannot be brought back")
+	f.Var(&o.keep, "keep", fmt.Sprintf("How long the quarantine keeps what goes there (default %s)", days(prune.DefaultPolicy().Keep)))
+	f.BoolVar(&o.wait, "wait", false, "Wait for another run to end")
+	f.BoolVar(&o.allowDamaged, prune.AllowDamaged, false, "Go on although something in use has lost layers or records")
+	f.BoolVar(&o.allowMost, prune.AllowMost, false, "With --force, go on although most of a storage driver's layers would go")
+	f.StringVar(&o.format, "format", "", `Format of the output: "json"`)
+	completeFlag(cmd, "format", fixed(formatter.JSONFormatKey))
+}
+
+// check finds what cannot be meant together.
+func (o *removeOptions) check() error {
+	switch {
+	case o.format != "" && o.format != formatter.JSONFormatKey:
+		return usageError("invalid --format %s (valid: json)", o.format)
+	case o.format != "" && !o.force && !o.dryRun:
+		return usageError("conflicting options: --format json asks nobody, so it needs --force or --dry-run")
+	case o.keep.set && o.purge:
+		return usageError("conflicting options: cannot specify both --keep and --purge")
+	case o.keep.set && o.keep.value == 0:
+		return usageError("invalid --keep %s: to keep nothing, use --purge", o.keep.text)
+	}
+	return nil
+}
+
+// A removal is one run of prune or rm: what was seen, what is to go, and what
+// came of it.
+type removal struct {
+	cli      command.Cli
+	options  *removeOptions
+	progress *progress
+	printer  *printer
+	policy   prune.Policy
+
+	session *session // nil: nothing is to be changed
+	seen    *look
+	expired []prune.Held // frees for good
+
+	taken   []*scan.Finding // what was asked for
+	plan    prune.Plan      // what of it goes
+	filters []string        // for a person
+	changed []prune.Change  // of a saved plan: what does not hold any more
+}
+
+// removal locks the data root, unless nothing is to be changed, and has a
+// first look. The caller closes it.
+func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, options *removeOptions, readOnly bool) (_ *removal, err error) {
+	r := &removal{cli: dockerCLI, options: options, progress: newProgress(dockerCLI.Err())}
+	r.printer = &printer{out: dockerCLI.Out(), progress: r.progress, silent: options.format != ""}
+	if r.policy, err = o.runPolicy(dockerCLI.ConfigFile(), options.keep); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = r.close() // nothing was removed yet
+		}
+	}()
+	if !readOnly {
+		r.session, err = o.session(ctx, dockerCLI, r.progress, sessionOptions{
+			online: true, wait: options.wait, policy: r.policy, report: r.printer.event,
+		})
+		if err != nil {
+			return nil, err
+		}
+		r.session.tell(dockerCLI.Err())
+	}
+	if r.seen, err = o.look(ctx, dockerCLI, r.progress); err != nil {
+		return nil, err
+	}
+	if r.seen.in.Daemon == nil {
+		return nil, offlineError{r.seen.in.DataRoot}
+	}
+	held, err := (&prune.Runner{Tree: r.seen.in.Tree}).Held()
+	if err != nil {
+		return nil, err
+	}
+	r.expired = prune.Expired(held, time.Now())
+	return r, nil
+}
+
+func (r *removal) close() error {
+	var err error
+	if r.seen != nil {
+		_ = r.seen.close() // nothing was written through it
+	}
+	if r.session != nil {
+		err = r.session.close()
+	}
+	return err
+}
+
+// values are the findings as the plan wants them.
+func (l *look) values() []scan.Finding {
+	all := make([]scan.Finding, 0, len(l.findings))
+	for _, f := range l.findings {
+		all = append(all, *f)
+	}
+	return all
+}
+
+// among reports whether a finding is one of a list.
+func among(findings []*scan.Finding) func(*scan.Finding) bool {
+	set := map[scan.Node]bool{}
+	for _, f := range findings {
+		set[f.Parts[0].Node] = true
+	}
+	return func(f *scan.Finding) bool { return set[f.Parts[0].Node] }
+}
+
+// makePlan makes the plan for what was asked for. What is no part of the
+// default set goes only because the user named it, or all of its sort.
+func (r *removal) makePlan(limits prune.Limits) {
+	take := among(r.taken)
+	newPlan := func() prune.Plan {
+		return prune.NewPlan(r.seen.graph, r.seen.values(), prune.Options{Purge: r.options.purge, Take: take})
+	}
+	r.plan = newPlan()
+	if limits != (prune.Limits{}) {
+		chosen := limits.Choose(&r.plan)
+		take = func(f *scan.Finding) bool { return chosen[f.Parts[0].Node] }
+		r.plan = newPlan()
+	}
+	for i := range r.plan.Steps {
+		s := &r.plan.Steps[i]
+		s.Named = r.finding(s).NotMine != ""
+	}
+}
+
+// finding returns the finding that a step removes.
+func (r *removal) finding(s *prune.Step) *scan.Finding {
+	for _, f := range r.seen.findings {
+		if f.Parts[0].Node == s.Objects[0].Node {
+			return f
+		}
+	}
+	return nil
+}
+
+// left are those that were asked for and are not in the plan.
+func (r *removal) left() []*scan.Finding {
+	planned := map[scan.Node]bool{}
+	for i := range r.plan.Steps {
+		planned[r.plan.Steps[i].Objects[0].Node] = true
+	}
+	var left []*scan.Finding
+	for _, f := range r.taken {
+		if !planned[f.Parts[0].Node] {
+			left = append(left, f)
+		}
+	}
+	return left
+}
+
+// A brakeError is a reason not to begin.
+type brakeError struct{ *prune.Brake }
+
+// Hint says what to do about it, and how to go on all the same.
+func (e brakeError) Hint() string {
+	return e.Brake.Hint + "; to go on all the same: --" + e.Flag
+}
+
+// brake stops a run if facts contradict each other (rule 12). Where nothing
+// is to be changed, or a person is asked, it only warns of what that person
+// can judge.
+func (r *removal) brake() error {
+	if len(r.plan.Steps) == 0 {
+		return nil
+	}
+	var problem error
+	if b := prune.Damaged(scan.Lost(r.seen.graph, r.seen.policy)); b != nil && !r.options.allowDamaged {
+		problem = brakeError{b}
+	}
+	if b := prune.Most(r.seen.graph, &r.plan); b != nil && !r.options.allowMost && problem == nil {
+		if r.options.force {
+			problem = brakeError{b}
+		} else {
+			_, _ = fmt.Fprintf(r.cli.Err(), "WARNING: %s: %s\n", scan.Printable(b.Why), b.Hint)
+		}
+	}
+	if problem != nil && r.session == nil {
+		_, _ = fmt.Fprintf(r.cli.Err(), "WARNING: this would not begin: %s\n", scan.Printable(problem.Error()))
+		return nil
+	}
+	return problem
+}
+
+// warning is what a person should know before.
+func (r *removal) warning() *warning {
+	w := &warning{
+		now: breakdown{}, aside: breakdown{}, expired: sumHeld(r.expired), filters: r.filters,
+		until: stamp(time.Now().Add(r.policy.Keep)),
+	}
+	for i := range r.plan.Steps {
+		s := &r.plan.Steps[i]
+		if s.Remover == journal.Quarantine {
+			w.aside.add(s.Type, prune.Bytes(s))
+		} else {
+			w.now.add(s.Type, prune.Bytes(s))
+		}
+	}
+	return w
+}
+
+// carryOut shows the plan, asks, and removes.
+func (r *removal) carryOut(ctx context.Context) error {
+	nothing := len(r.plan.Steps) == 0 && len(r.expired) == 0
+	if r.options.dryRun {
+		return r.preview(nothing)
+	}
+	if !r.options.force && !nothing {
+		if err := r.show(); err != nil {
+			return err
+		}
+		yes, err := confirm(ctx, r.cli, r.warning().text())
+		if err != nil || !yes {
+			return err
+		}
+	}
+	return r.execute(ctx)
+}
+
+// show lists what goes, before a person is asked.
+func (r *removal) show() error {
+	if len(r.plan.Steps) > 0 {
+		if err := writePlan(r); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(r.cli.Out())
+	}
+	r.tellChanged()
+	r.tellLeft()
+	return nil
+}
+
+// preview is all that --dry-run does.
+func (r *removal) preview(nothing bool) error {
+	if r.options.format != "" {
+		return r.writeJSON(r.aftermath(nil))
+	}
+	if err := r.show(); err != nil {
+		return err
+	}
+	if nothing {
+		_, _ = fmt.Fprintln(r.cli.Out(), "Nothing would be removed.")
+		return nil
+	}
+	w := r.warning()
+	w.dry = true
+	_, err := fmt.Fprint(r.cli.Out(), w.text())
+	return err
+}
+
+// tellChanged says which steps of a saved plan do not hold any more.
+func (r *removal) tellChanged() {
+	for _, c := range r.changed {
+		_, _ = fmt.Fprintf(r.cli.Err(), "Skipped: %s: %s\n", stepName(c.Step), scan.Printable(c.Why))
+	}
+}
+
+// tellLeft says that some things stay because others need them.
+func (r *removal) tellLeft() {
+	var all sum
+	for _, f := range r.left() {
+		all.add(f.Size().Bytes)
+	}
+	if all.count > 0 && r.options.format == "" {
+		_, _ = fmt.Fprintf(r.cli.Err(), "Left: %s, which something that stays or goes to quarantine needs\n", all.things())
+	}
+}
+
+// stepName is what a step's thing is called in a message.
+func stepName(s *prune.Step) string {
+	return string(s.Type) + " " + scan.Printable(scan.Short(s.Finding))
+}

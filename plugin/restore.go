@@ -1,0 +1,109 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// restoreOptions are what restore can be told.
+type restoreOptions struct {
+	last   bool
+	dryRun bool
+	wait   bool
+	what   []string
+}
+
+func newRestoreCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
+	var options restoreOptions
+	cmd := &cobra.Command{
+		Use:   "restore [OPTIONS] RUN|ID [RUN|ID...]",
+		Short: "Bring back what is in quarantine",
+		Long: "Bring back what is in quarantine, to where it was: all that a run has put there\n" +
+			"(see runs), or single things by their id. What is back is kept, until something\n" +
+			"live names it or you remove it with rm. It works without a daemon too, with\n" +
+			"--data-root." +
+			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
+		Args:              usage(cobra.ArbitraryArgs),
+		ValidArgsFunction: completeHeld(dockerCLI, global),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			options.what = args
+			if (len(args) == 0) != options.last {
+				return usageError("'%s' requires either --last or at least 1 argument", cmd.CommandPath())
+			}
+			return runRestore(cmd.Context(), dockerCLI, global, options)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&options.last, "last", false, "Bring back all of the last run that has anything in quarantine")
+	f.BoolVar(&options.dryRun, "dry-run", false, "Show what would come back, and change nothing")
+	f.BoolVar(&options.wait, "wait", false, "Wait for another run to end")
+	return cmd
+}
+
+func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options restoreOptions) (err error) {
+	q, err := global.quarantine(ctx, dockerCLI, options.wait, options.dryRun)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, q.close()) }()
+	held, err := q.Held()
+	if err != nil {
+		return err
+	}
+	var chosen []prune.Held
+	var refused error
+	switch {
+	case !options.last:
+		chosen, refused = chooseHeld(held, options.what)
+	case len(held) == 0:
+		return errors.New("nothing is in quarantine")
+	default:
+		chosen = lastHeld(held)
+	}
+	slices.Reverse(chosen) // what others lie on went last, and comes back first
+	var back []prune.Held
+	done := "Restored"
+	if options.dryRun {
+		done = "Would restore"
+		var problems []error
+		for _, h := range chosen {
+			if err := q.Restorable(h); err != nil {
+				problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
+				continue
+			}
+			back = append(back, h)
+		}
+		err = errors.Join(problems...)
+	} else {
+		back, err = q.Restore(chosen)
+	}
+	out := &printer{out: dockerCLI.Out(), progress: &progress{}}
+	for _, h := range back {
+		out.item(done, h.Step)
+	}
+	if len(back) > 0 && !options.dryRun {
+		out.end()
+		_, _ = fmt.Fprint(dockerCLI.Out(), restored(back, q.in.Daemon != nil))
+	}
+	return q.status(errors.Join(err, refused), len(back))
+}
+
+// restored says what a person should know of what came back.
+func restored(back []prune.Held, online bool) string {
+	text := "What is back is kept until something live names it, or until you remove it: docker orphans rm ID\n"
+	records := slices.ContainsFunc(back, func(h prune.Held) bool {
+		return h.Step.Type == scan.TypeRWLayer || h.Step.Type == scan.TypeContainer
+	})
+	if records && online {
+		text += "The daemon reads records of containers when it starts: it sees them again after its next restart.\n"
+	}
+	return text
+}

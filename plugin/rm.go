@@ -1,0 +1,121 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+func newRemoveCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
+	var options removeOptions
+	cmd := &cobra.Command{
+		Use:     "rm [OPTIONS] ID [ID...]",
+		Aliases: []string{"remove"},
+		Short:   "Remove one or more orphans",
+		Long: "Remove the orphans that you name, also those that prune leaves to you: what holds\n" +
+			"data that nobody can make again, and what was restored. Anything that is not an\n" +
+			"orphan is refused, with the reason; --force skips the prompt and nothing else.\n" +
+			"An ID may be cut, and have its type before it: layer:3f9c." +
+			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
+		Args:              usage(cli.RequiresMinArgs(1)),
+		ValidArgsFunction: completeOrphans(dockerCLI, global),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRemove(cmd.Context(), dockerCLI, global, &options, args)
+		},
+	}
+	options.install(cmd)
+	return cmd
+}
+
+func runRemove(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options *removeOptions, ids []string) (err error) {
+	if err := options.check(); err != nil {
+		return err
+	}
+	r, err := global.removal(ctx, dockerCLI, options, options.dryRun)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	r.expired = nil // that is for prune
+	refused, err := r.name(ctx, global, ids)
+	if err != nil {
+		return err
+	}
+	if len(r.taken) == 0 {
+		return refused
+	}
+	if err := r.seen.measure(ctx, r.taken, r.progress); err != nil {
+		return errors.Join(err, refused)
+	}
+	r.makePlan(prune.Limits{})
+	for i := range r.plan.Steps {
+		r.plan.Steps[i].Named = true
+	}
+	if left := r.left(); len(left) > 0 {
+		refused = errors.Join(refused, r.wanted(left))
+		r.taken = slices.DeleteFunc(r.taken, among(left))
+	}
+	if len(r.plan.Steps) == 0 {
+		return refused
+	}
+	if err := r.brake(); err != nil {
+		return errors.Join(err, refused)
+	}
+	err = r.carryOut(ctx)
+	var status silentExit
+	if refused != nil && errors.As(err, &status) && status == exitPartly {
+		return refused
+	}
+	return errors.Join(err, refused)
+}
+
+// name finds what the user means, and takes of it what is an orphan. Whatever
+// was restored once is looked at anew, for the user's word lifts that mark.
+func (r *removal) name(ctx context.Context, global *globalOptions, ids []string) (refused, err error) {
+	kept := map[scan.Node]bool{}
+	for _, id := range ids {
+		if f, err := resolve(r.seen.findings, id); err == nil && f.Verdict == scan.Kept {
+			for _, o := range f.Parts {
+				kept[o.Node] = true
+			}
+		}
+	}
+	if len(kept) > 0 {
+		if err := r.seen.close(); err != nil {
+			return nil, err
+		}
+		if r.seen, err = global.lookFor(ctx, r.cli, r.progress, lookOptions{named: kept}); err != nil {
+			return nil, err
+		}
+	}
+	var problems []error
+	for _, id := range ids {
+		f, err := resolve(r.seen.findings, id)
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+		case f.Verdict != scan.Orphan:
+			problems = append(problems, fmt.Errorf("%s %s is %s, not an orphan: %s", f.Type, shortID(f), f.Verdict, f.Reason))
+		case !slices.Contains(r.taken, f): // two ids may mean one thing
+			r.taken = append(r.taken, f)
+		}
+	}
+	return errors.Join(problems...), nil
+}
+
+// wanted are the errors of what cannot go because another orphan needs it.
+func (r *removal) wanted(left []*scan.Finding) error {
+	var problems []error
+	for _, f := range left {
+		problems = append(problems, fmt.Errorf("%s %s is needed by another orphan that stays or goes to quarantine: remove that for good first", f.Type, shortID(f)))
+	}
+	return errors.Join(problems...)
+}
