@@ -50,6 +50,13 @@ func TestPlan(t *testing.T) {
 		"#1 free layer overlay2/top, no record names it; old\n"+
 		"#2 free layer overlay2/base, no record names it; old [after 1]\n"+
 		"#3 quarantine layer overlay2/"+id+", no record names it; old\n"+
+		"#4 free download tmp/GetImageBlob1, no record names it; old\n") // what #3 lies on stays for it
+
+	// What does not wait to come back keeps nothing.
+	assert.Equal(t, NewPlan(g, findings, Options{Purge: true}).String(), ""+
+		"#1 free layer overlay2/top, no record names it; old\n"+
+		"#2 free layer overlay2/base, no record names it; old [after 1]\n"+
+		"#3 free layer overlay2/"+id+", no record names it; old\n"+
 		"#4 free download tmp/GetImageBlob1, no record names it; old\n"+
 		"#5 adopt image-layer "+chain.Name+", no record names it; old [after 3]\n")
 
