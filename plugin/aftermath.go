@@ -81,16 +81,16 @@ func (a *aftermath) skipped() []string {
 	return lines
 }
 
-// shortfall is how far what the file system has gained may stay behind the
-// count before it is worth a word: others write to the disk, too.
-const shortfall = 1 << 20
+// worthAWord is how much must have been freed before it is said that the file
+// system has gained less than half of it: others write to the disk, too.
+const worthAWord = 64 << 20
 
 // text is what a person reads last.
 func (a *aftermath) text() string {
 	var b strings.Builder
 	reclaimed := a.reclaimed()
 	fmt.Fprintf(&b, "Total reclaimed space: %s\n", units.HumanSize(float64(reclaimed)))
-	if reclaimed-a.measured > shortfall && a.measured < reclaimed/10*9 {
+	if reclaimed > worthAWord && a.measured < reclaimed/2 {
 		fmt.Fprintf(&b, "The file system has %s more than before: the rest is still open in a process, shared with other files, not yet given back, or was written by others meanwhile.\n",
 			units.HumanSize(float64(max(a.measured, 0))))
 	}
@@ -100,7 +100,7 @@ func (a *aftermath) text() string {
 		fmt.Fprintf(&b, "  to free it now:    docker orphans purge %s\n", a.result.Run)
 	}
 	if rest := a.rest(); len(rest) > 0 {
-		fmt.Fprintf(&b, "Not freed: %s\n", strings.Join(rest, "; "))
+		fmt.Fprintf(&b, "Not freed:\n  - %s\n", strings.Join(rest, "\n  - "))
 	}
 	return b.String()
 }

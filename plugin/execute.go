@@ -37,16 +37,18 @@ func (r *removal) execute(ctx context.Context) error {
 		problems = append(problems, err)
 	}
 	r.progress.clear()
+	if a.result == nil && a.purged.count == 0 {
+		if err := errors.Join(append(problems, ctx.Err())...); err != nil {
+			return err // it did not begin
+		}
+	}
 	after, err := r.session.Disk.Free()
 	problems = append(problems, err)
 	a.measured = after - before
 	held, err := r.session.Held()
 	problems = append(problems, err)
-	all := sumHeld(held).all()
-	a.held = all
-	if err := r.report(a); err != nil {
-		problems = append(problems, err)
-	}
+	a.held = sumHeld(held).all()
+	problems = append(problems, r.report(a))
 	return r.status(ctx, a, errors.Join(problems...))
 }
 

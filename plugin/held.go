@@ -13,7 +13,8 @@ import (
 
 // chooseHeld finds what of the quarantine a user means: all of a run, by its
 // name or the beginning of it, or one thing by its id, as tables show it or
-// the beginning of it. RUN/ID is that thing of that run.
+// the beginning of it. RUN/ID is that thing of that run, TYPE:ID that of that
+// type.
 func chooseHeld(held []prune.Held, texts []string) ([]prune.Held, error) {
 	var chosen []prune.Held
 	var problems []error
@@ -36,6 +37,9 @@ func findHeld(held []prune.Held, text string) ([]prune.Held, error) {
 		if of := heldOf(held, func(h prune.Held) bool { return h.Run.ID == run }); len(of) > 0 {
 			held, text = of, id
 		}
+	}
+	if before, id, ok := strings.Cut(text, ":"); ok && before != "sha256" {
+		held, text = heldOf(held, func(h prune.Held) bool { return string(h.Step.Type) == before }), id
 	}
 	for _, match := range []func(prune.Held) bool{
 		func(h prune.Held) bool { return h.Run.ID == text },

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/cli/cli/flags"
 	"github.com/spf13/cobra"
 
+	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
@@ -94,7 +95,11 @@ func runList(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 		return err
 	}
 	if format.IsTable() && dockerCLI.Out().IsTerminal() {
-		_, _ = fmt.Fprint(dockerCLI.Out(), total(chosen.shown, !options.noSize))
+		held, err := (&prune.Runner{Tree: seen.in.Tree}).Held()
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprint(dockerCLI.Out(), total(chosen.shown, sumHeld(held).all(), !options.noSize))
 	}
 	if dockerCLI.Err().IsTerminal() {
 		_, _ = fmt.Fprint(dockerCLI.Err(), chosen.more())
@@ -177,8 +182,8 @@ func (o *listOptions) status(c choice, doubts bool) error {
 	return nil
 }
 
-// total is the line below the table.
-func total(shown []*scan.Finding, sizes bool) string {
+// total is the line below the table. held is what is in quarantine.
+func total(shown []*scan.Finding, held sum, sizes bool) string {
 	all, left := newTally(), newTally()
 	for _, f := range shown {
 		if f.Verdict != scan.Orphan {
@@ -196,6 +201,9 @@ func total(shown []*scan.Finding, sizes bool) string {
 	line := "Total: " + all.text(noun, sizes)
 	if left.count > 0 {
 		line += " (" + left.text("not by default", sizes) + ")"
+	}
+	if held.count > 0 {
+		line += "; in quarantine: " + held.things()
 	}
 	return line + "\n"
 }

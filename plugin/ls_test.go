@@ -61,21 +61,23 @@ func TestTotal(t *testing.T) {
 	for want, tc := range map[string]struct {
 		ids   string
 		sizes bool
+		held  sum
 	}{
-		"Total: 0 orphans, 0B\n":                                   {"", true},
-		"Total: 0 orphans\n":                                       {"", false},
-		"Total: 1 orphan, >1.049MB\n":                              {"1", true},
-		"Total: 1 orphan\n":                                        {"1", false},
-		"Total: 1 orphan, >1.049MB \n":                             {"1 5", true}, // what is used does not count
-		"Total: 2 orphans, >2.101MB (1 not by default, 1.053MB)\n": {"1 6", true},
-		"Total: 2 orphans (1 not by default)\n":                    {"1 6", false},
-		"Total: 1 orphan, 1.053MB (1 not by default, 1.053MB)\n":   {"6", true},
+		"Total: 0 orphans, 0B\n":                                   {"", true, sum{}},
+		"Total: 0 orphans\n":                                       {"", false, sum{}},
+		"Total: 1 orphan, >1.049MB\n":                              {"1", true, sum{}},
+		"Total: 1 orphan\n":                                        {"1", false, sum{}},
+		"Total: 1 orphan, >1.049MB \n":                             {"1 5", true, sum{}}, // what is used does not count
+		"Total: 2 orphans, >2.101MB (1 not by default, 1.053MB)\n": {"1 6", true, sum{}},
+		"Total: 2 orphans (1 not by default)\n":                    {"1 6", false, sum{}},
+		"Total: 1 orphan, 1.053MB (1 not by default, 1.053MB)\n":   {"6", true, sum{}},
+		"Total: 0 orphans, 0B; in quarantine: 2 things, 3MB\n":     {"", true, sum{2, 3e6}},
 	} {
 		var shown []*scan.Finding
 		for _, id := range strings.Fields(tc.ids) {
 			shown = append(shown, seen.find(t, id))
 		}
-		assert.Equal(t, total(shown, tc.sizes), strings.Replace(want, " \n", "\n", 1))
+		assert.Equal(t, total(shown, tc.held, tc.sizes), strings.Replace(want, " \n", "\n", 1))
 	}
 }
 

@@ -77,6 +77,21 @@ func (o *pruneOptions) limits() prune.Limits {
 	return prune.Limits{Items: int(o.maxItems), Space: int64(o.maxSpace)}
 }
 
+// limitLines lists the limits for a person, beside the filters.
+func (o *pruneOptions) limitLines() []string {
+	var lines []string
+	if o.maxItems > 0 {
+		lines = append(lines, fmt.Sprintf("max-items=%d", o.maxItems))
+	}
+	if o.maxSpace > 0 {
+		lines = append(lines, "max-space="+o.maxSpace.String())
+	}
+	if o.minFree > 0 {
+		lines = append(lines, "min-free="+o.minFree.String())
+	}
+	return lines
+}
+
 func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options *pruneOptions) (err error) {
 	if err := options.check(); err != nil {
 		return err
@@ -108,6 +123,7 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	if options.savePlan != "" {
+		r.expired = nil // no part of a plan
 		return r.save(options.savePlan)
 	}
 	return r.carryOut(ctx)
@@ -130,10 +146,10 @@ func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pru
 			r.taken = append(r.taken, f)
 		}
 	}
-	r.filters = filter.lines(r.seen.findings)
+	r.filters = append(filter.lines(r.seen.findings), options.limitLines()...)
 	limits := options.limits()
 	if options.minFree > 0 {
-		free, err := freeSpace(r.seen.in.DataRoot)
+		free, err := freeSpace(r.seen.in)
 		if err != nil {
 			return err
 		}
@@ -146,8 +162,8 @@ func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pru
 }
 
 // freeSpace is how much of the data root's file system is free.
-func freeSpace(root string) (int64, error) {
-	disk, done, err := prune.OpenDisk(root)
+func freeSpace(in *scan.Input) (int64, error) {
+	disk, done, err := prune.OpenDisk(in.DataRoot, in.Proc)
 	if err != nil {
 		return 0, err
 	}
@@ -172,6 +188,7 @@ func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved) er
 	if err := saved.Check(r.seen.in.Tree, &r.seen.graph.Host); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
+	r.expired = nil // exactly that plan
 	r.plan, r.changed = saved.Renew(r.seen.graph, r.seen.values())
 	for i := range r.plan.Steps {
 		r.taken = append(r.taken, r.finding(&r.plan.Steps[i]))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 func newRemoveCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
@@ -60,7 +62,7 @@ func runRemove(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 		r.plan.Steps[i].Named = true
 	}
 	if left := r.left(); len(left) > 0 {
-		refused = errors.Join(refused, r.wanted(left))
+		refused = errors.Join(refused, wanted(left))
 		r.taken = slices.DeleteFunc(r.taken, among(left))
 	}
 	if len(r.plan.Steps) == 0 {
@@ -103,7 +105,7 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 		case err != nil:
 			problems = append(problems, err)
 		case f.Verdict != scan.Orphan:
-			problems = append(problems, fmt.Errorf("%s %s is %s, not an orphan: %s", f.Type, shortID(f), f.Verdict, f.Reason))
+			problems = append(problems, refusal(f))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
 			r.taken = append(r.taken, f)
 		}
@@ -111,8 +113,17 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 	return errors.Join(problems...), nil
 }
 
+// refusal says why a finding cannot be removed.
+func refusal(f *scan.Finding) error {
+	why := f.Reason
+	if strings.HasPrefix(f.DataPath(), journal.Dir+"/") {
+		why += "; purge frees it for good"
+	}
+	return fmt.Errorf("%s %s is %s, not an orphan: %s", f.Type, shortID(f), f.Verdict, why)
+}
+
 // wanted are the errors of what cannot go because another orphan needs it.
-func (r *removal) wanted(left []*scan.Finding) error {
+func wanted(left []*scan.Finding) error {
 	var problems []error
 	for _, f := range left {
 		problems = append(problems, fmt.Errorf("%s %s is needed by another orphan that stays or goes to quarantine: remove that for good first", f.Type, shortID(f)))

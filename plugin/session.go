@@ -11,6 +11,7 @@ import (
 	"github.com/docker/cli/cli/command"
 
 	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/source"
@@ -65,7 +66,7 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 		return nil, err
 	}
 	closers = append(closers, unlock)
-	disk, closeDisk, err := prune.OpenDisk(in.DataRoot)
+	disk, closeDisk, err := prune.OpenDisk(in.DataRoot, in.Proc)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,25 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI), Policy: options.policy, Now: time.Now, Report: options.report,
 	}
 	s.recovered, s.trouble = s.Recover(ctx)
+	if in.Daemon != nil {
+		engine := adopt.Engine(dockerCLI.Client())
+		s.Adopt = prune.AdoptWith(engine, in.Tree)
+		s.trouble = errors.Join(s.trouble, unadopt(ctx, engine))
+	}
 	return s, ctx.Err()
+}
+
+// unadopt removes images that an interrupted run has left: each was made to
+// release a chain, and is removed to do so.
+func unadopt(ctx context.Context, engine adopt.Daemon) error {
+	results, err := adopt.Leftovers(ctx, engine)
+	problems := []error{err}
+	for _, r := range results {
+		if !r.Outcome.Done() {
+			problems = append(problems, fmt.Errorf("image %s, left by an interrupted run: %s", scan.Short(r.Image), r.Reason))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // lock locks the data root's state directory.

@@ -23,13 +23,14 @@ type rootDisk struct {
 }
 
 // OpenDisk opens a data root to write to it: an absolute path without
-// symbolic links. The function that it returns closes it.
-func OpenDisk(dir string) (Disk, func() error, error) {
+// symbolic links. The process table tells what is mounted where. The function
+// that it returns closes it.
+func OpenDisk(dir, proc string) (Disk, func() error, error) {
 	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	d := &rootDisk{root: root, path: dir, calls: beneath.Probe(root), proc: "/proc", crew: unlink.New(0)}
+	d := &rootDisk{root: root, path: dir, calls: beneath.Probe(root), proc: proc, crew: unlink.New(0)}
 	var st beneath.Stat
 	err = d.calls.Fstat(root, &st)
 	if err == nil && st.Mount == 0 {

@@ -10,6 +10,6 @@ var errNotLinux = errors.New("docker orphans removes only on the daemon's own Li
 func Lock(string) (func() error, error) { return nil, errNotLinux }
 
 // OpenDisk is there only on Linux.
-func OpenDisk(string) (Disk, func() error, error) { return nil, nil, errNotLinux }
+func OpenDisk(string, string) (Disk, func() error, error) { return nil, nil, errNotLinux }
 
 func fileSystem(string) (string, error) { return "", errNotLinux }

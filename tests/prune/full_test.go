@@ -117,7 +117,7 @@ func TestFullDiskFirstRun(t *testing.T) {
 					return err
 				}
 				defer func() { _ = unlock() }()
-				disk, done, err := prune.OpenDisk(w.Dir)
+				disk, done, err := prune.OpenDisk(w.Dir, w.proc())
 				if err != nil {
 					return err
 				}

@@ -101,7 +101,7 @@ func (w *world) disk() prune.Disk {
 	unlock, err := prune.Lock(dir)
 	assert.NilError(w.t, err)
 	assert.NilError(w.t, unlock())
-	disk, done, err := prune.OpenDisk(dir)
+	disk, done, err := prune.OpenDisk(dir, w.proc())
 	assert.NilError(w.t, err)
 	w.t.Cleanup(func() { _ = done() })
 	return disk
@@ -209,4 +209,9 @@ func script(t testing.TB, file string) string {
 	archive, err := txtar.ParseFile(file)
 	assert.NilError(t, err)
 	return string(archive.Files[0].Data)
+}
+
+// proc is a process table of a machine on which nothing else runs.
+func (w *world) proc() string {
+	return testkit.Input(w.t, w.Case).Proc
 }

@@ -1,0 +1,141 @@
+package plugin
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// removing is a removal of the fixture's orphans, both, with what it prints.
+func removing(t *testing.T, options removeOptions) (*removal, *bytes.Buffer) {
+	t.Helper()
+	var out bytes.Buffer
+	r := &removal{
+		cli: newCLI(t, &out), options: &options, progress: &progress{}, policy: prune.DefaultPolicy(), seen: fixture(t),
+	}
+	r.taken = []*scan.Finding{r.seen.find(t, "1"), r.seen.find(t, "6")}
+	r.makePlan(prune.Limits{})
+	return r, &out
+}
+
+func TestPlanTable(t *testing.T) {
+	r, out := removing(t, removeOptions{})
+	assert.NilError(t, writePlan(r))
+	golden.Assert(t, out.String(), "plan.golden")
+	assert.Check(t, !r.plan.Steps[0].Named)
+	assert.Check(t, r.plan.Steps[1].Named, "what is no part of the default set is in the plan on request only")
+}
+
+func TestWarning(t *testing.T) {
+	r, _ := removing(t, removeOptions{})
+	w := r.warning()
+	w.until = "2024-05-27 12:00 UTC"
+	w.filters = []string{"label!=protected (0 carry that label)", "until=48h"}
+	w.expired = breakdown{scan.TypeContainer: {2, 8192}}
+	golden.Assert(t, w.text(), "warning.golden")
+	w.dry = true
+	assert.Check(t, strings.HasPrefix(w.text(), "This would remove:\n"))
+	assert.Check(t, !strings.Contains(w.text(), "WARNING"))
+
+	r, _ = removing(t, removeOptions{purge: true})
+	w = r.warning()
+	assert.Check(t, !strings.Contains(w.text(), "quarantine"), "%s", w.text())
+	w = &warning{expired: breakdown{scan.TypeRWLayer: {1, 1000}}}
+	assert.Equal(t, w.text(), "WARNING! This will free for good, from quarantine:\n  - 1 rw-layer, 1kB\n")
+}
+
+// ended is a removal after a run with these ends of its steps.
+func ended(t *testing.T, options removeOptions, outcomes ...prune.Outcome) (*removal, *aftermath, *bytes.Buffer) {
+	t.Helper()
+	r, out := removing(t, options)
+	a := r.aftermath(nil)
+	a.until = now.Add(7 * 24 * time.Hour)
+	for i := range outcomes {
+		outcomes[i].Step = i + 1
+	}
+	a.result = &prune.Result{Run: "20240520T120000-c0ffee", Plan: r.plan, Outcomes: outcomes}
+	return r, a, out
+}
+
+func TestAftermath(t *testing.T) {
+	_, a, _ := ended(t, removeOptions{},
+		prune.Outcome{End: journal.Freed, Bytes: 5e6}, prune.Outcome{End: journal.Quarantined, Bytes: 2e6})
+	a.purged, a.measured = sum{1, 1e6}, 6e6
+	a.held, a.pinned, a.byRequest = sum{3, 4e6}, sum{2, 9e6}, sum{1, 7e6}
+	golden.Assert(t, a.text(), "aftermath.golden")
+	assert.Equal(t, len(a.skipped()), 0)
+
+	_, a, _ = ended(t, removeOptions{},
+		prune.Outcome{End: journal.Freed, Bytes: 500e6}, prune.Outcome{End: journal.Skipped, Reason: "it is used now\x1b"})
+	a.measured = 100e6
+	assert.Check(t, strings.Contains(a.text(), "The file system has 100MB more than before"), "%s", a.text())
+	assert.DeepEqual(t, a.skipped(), []string{`Skipped: rw-layer 666666666666: it is used now\x1b`})
+}
+
+func TestRemovalJSON(t *testing.T) {
+	r, a, out := ended(t, removeOptions{format: "json"},
+		prune.Outcome{End: journal.Freed, Bytes: 5e6}, prune.Outcome{End: journal.Quarantined, Bytes: 2e6})
+	assert.NilError(t, r.writeJSON(a))
+	golden.Assert(t, out.String(), "removal-json.golden")
+}
+
+func TestRemovalStatus(t *testing.T) {
+	broken := errors.New("journal: input/output error")
+	for _, tc := range []struct {
+		end     journal.End
+		problem error
+		changed int
+		want    error
+	}{
+		{end: journal.Freed},
+		{end: journal.Quarantined},
+		{end: journal.Skipped, want: silentExit(exitPartly)},
+		{end: journal.Freed, changed: 1, want: silentExit(exitPartly)},
+		{end: journal.Freed, problem: broken, want: broken},
+		{end: journal.Skipped, problem: broken, want: broken},
+	} {
+		r, a, _ := ended(t, removeOptions{}, prune.Outcome{End: tc.end}, prune.Outcome{End: journal.Freed})
+		r.session, r.changed = &session{}, make([]prune.Change, tc.changed)
+		assert.Check(t, errors.Is(r.status(t.Context(), a, tc.problem), tc.want), "%+v", tc)
+	}
+}
+
+func TestBrakes(t *testing.T) {
+	r, _ := removing(t, removeOptions{})
+	assert.NilError(t, r.brake())
+	lost := scan.ChainNode("overlay2", id64("f"))
+	r.seen.graph.Refer(scan.ContainerNode(id64("c")), lost, scan.ByGraph) // the live container needs what is not there
+	r.session = &session{}
+	err := r.brake()
+	assert.ErrorContains(t, err, lost.Name)
+	assert.Check(t, strings.HasSuffix(hints(err)[0], "--allow-damaged"), "%v", hints(err))
+	r.session = nil // a preview
+	assert.NilError(t, r.brake())
+	r.session, r.options.allowDamaged = &session{}, true
+	assert.NilError(t, r.brake())
+}
+
+func TestRemoveOptions(t *testing.T) {
+	for want, o := range map[string]removeOptions{
+		"":                        {},
+		"invalid --format table":  {format: "table"},
+		"--format json asks":      {format: "json"},
+		"both --keep and --purge": {keep: duration{value: time.Hour, set: true}, purge: true},
+		"invalid --keep 0s":       {keep: duration{text: "0s", set: true}},
+	} {
+		if err := o.check(); want == "" {
+			assert.NilError(t, err)
+		} else {
+			assert.ErrorContains(t, err, want)
+		}
+	}
+}
