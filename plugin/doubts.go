@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ func doubtLines(unsure []*scan.Finding, unread []scan.Doubt) []string {
 	var lines []string
 	seen := map[string]int{}
 	add := func(d scan.Doubt) {
-		line := "unsure: " + scan.Printable(d.String()) + covers(d.Scope)
+		line := "unsure: " + scan.Printable(d.String()) + " (covers " + covers(d.Scope) + ")"
 		if seen[line]++; seen[line] > 1 {
 			return
 		}
@@ -40,18 +41,18 @@ func doubtLines(unsure []*scan.Finding, unread []scan.Doubt) []string {
 	return lines
 }
 
-// unread lists the doubts of backends whose objects could not all be listed:
-// what is not listed has no finding that could be unsure.
+// unread lists the doubts that a person must hear of even if no finding is
+// unsure: those over everything, such as a second daemon on the data root, and
+// those of backends whose objects could not all be listed, as what is not
+// listed has no finding.
 func unread(g *scan.Graph) []scan.Doubt {
 	var doubts []scan.Doubt
-	for _, r := range g.Reports {
-		if r.Complete || !strings.HasPrefix(string(r.Source), "backend ") {
-			continue
+	for _, d := range g.Doubts {
+		unlisted := func(r scan.Report) bool {
+			return r.Source == d.Source && !r.Complete && strings.HasPrefix(string(r.Source), "backend ")
 		}
-		for _, d := range g.Doubts {
-			if d.Source == r.Source {
-				doubts = append(doubts, d)
-			}
+		if d.Scope.All() || slices.ContainsFunc(g.Reports, unlisted) {
+			doubts = append(doubts, d)
 		}
 	}
 	return doubts
@@ -80,5 +81,5 @@ func covers(s scan.Scope) string {
 	if len(parts) == 0 {
 		parts = []string{"everything"}
 	}
-	return " (covers " + strings.Join(parts, ", ") + ")"
+	return strings.Join(parts, ", ")
 }

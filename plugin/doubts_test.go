@@ -11,15 +11,16 @@ import (
 
 func TestCovers(t *testing.T) {
 	for want, scope := range map[string]scan.Scope{
-		" (covers everything)":                                        {},
-		" (covers backend vfs)":                                       {Backend: "vfs"},
-		" (covers 25-character ids, backend overlay2)":                {BuildID: true, Backend: "overlay2"},
-		" (covers layer, rw-layer)":                                   {Types: []scan.Type{scan.TypeLayer, scan.TypeRWLayer}},
-		" (covers 1 object)":                                          {Nodes: make([]scan.Node, 1)},
-		" (covers 2 objects)":                                         {Nodes: make([]scan.Node, 2)},
-		" (covers backend overlay2, made since 2024-05-20T12:00:00Z)": {Backend: "overlay2", Since: now},
+		"everything":                         {},
+		"backend vfs":                        {Backend: "vfs"},
+		"25-character ids, backend overlay2": {BuildID: true, Backend: "overlay2"},
+		"layer, rw-layer":                    {Types: []scan.Type{scan.TypeLayer, scan.TypeRWLayer}},
+		"1 object":                           {Nodes: make([]scan.Node, 1)},
+		"2 objects":                          {Nodes: make([]scan.Node, 2)},
+		"backend overlay2, made since 2024-05-20T12:00:00Z": {Backend: "overlay2", Since: now},
 	} {
 		assert.Equal(t, covers(scope), want)
+		assert.Equal(t, scope.All(), want == "everything")
 	}
 }
 
@@ -47,6 +48,12 @@ func TestDoubtLines(t *testing.T) {
 func TestUnreadBackend(t *testing.T) {
 	g := scan.NewGraph()
 	g.Reports = []scan.Report{{Source: "backend overlay2"}, {Source: scan.SourceAPI}, {Source: "backend vfs", Complete: true}}
-	g.Doubts = []scan.Doubt{{Source: scan.SourceAPI, Err: "x"}, {Source: "backend overlay2", Err: "input/output error"}}
-	assert.DeepEqual(t, unread(g), g.Doubts[1:])
+	one := scan.Scope{Nodes: make([]scan.Node, 1)}
+	g.Doubts = []scan.Doubt{
+		{Source: scan.SourceAPI, Err: "x", Scope: one},
+		{Source: "backend vfs", Err: "x", Scope: one},
+		{Source: "backend overlay2", Err: "input/output error", Scope: scan.Scope{Backend: "overlay2"}},
+		{Source: scan.SourceProcesses, Err: "a second daemon"},
+	}
+	assert.DeepEqual(t, unread(g), g.Doubts[2:])
 }

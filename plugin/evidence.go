@@ -78,6 +78,7 @@ type evidenceDoubt struct {
 	Where  string
 	Error  string
 	Hint   string
+	Covers string // what it keeps from being judged
 }
 
 // evidenceMark is a fact about one thing: that it is live, held or kept.
@@ -140,7 +141,7 @@ func newEvidence(seen *look, f *scan.Finding) *evidence {
 		e.Paths = append(e.Paths, part.Paths...)
 	}
 	for _, d := range f.Doubts {
-		e.Doubts = append(e.Doubts, evidenceDoubt{Source: string(d.Source), Where: d.Where, Error: d.Err, Hint: d.Hint})
+		e.Doubts = append(e.Doubts, evidenceDoubt{Source: string(d.Source), Where: d.Where, Error: d.Err, Hint: d.Hint, Covers: covers(d.Scope)})
 	}
 	e.explain(seen, f)
 	return e

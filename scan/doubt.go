@@ -71,6 +71,11 @@ type Scope struct {
 	Since   time.Time `json:"since,omitzero"`    // only what was made at this time or later
 }
 
+// All reports whether the scope covers everything.
+func (s Scope) All() bool {
+	return s.Backend == "" && len(s.Types) == 0 && len(s.Nodes) == 0 && !s.BuildID && s.Since.IsZero()
+}
+
 // covers reports whether the scope takes in an object that stands in a
 // finding of the given type.
 func (s Scope) covers(o *Object, t Type) bool {

@@ -3,6 +3,7 @@ package source
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,10 +76,5 @@ func named(g *scan.Graph, n scan.Node) bool {
 }
 
 func doubtsEverything(g *scan.Graph) bool {
-	for _, d := range g.Doubts {
-		if d.Scope.Backend == "" && len(d.Scope.Types) == 0 && len(d.Scope.Nodes) == 0 && !d.Scope.BuildID {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.Doubts, func(d scan.Doubt) bool { return d.Scope.All() })
 }
