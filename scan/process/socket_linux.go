@@ -10,15 +10,21 @@ import (
 )
 
 // Listens reports whether a process has a descriptor of the socket that
-// listens at a path, in the table of unix sockets of the process's own network
-// namespace. If several sockets listen at the path (a second daemon replaced
-// the file of the first) that table does not tell which one the path leads to,
-// and that is an error.
+// listens at a path, whoever made it listen (systemd does, where it starts the
+// daemon for the first client). The kernel tells which socket's file it is that
+// lies at the path: another may have had the path before, or have it in another
+// network namespace.
 //
-// It does not prove that nobody in another network namespace replaced the
-// file.
+// Where the kernel cannot be asked (before 3.3, a name without a file, a process
+// in another network namespace) the socket is known by its path alone, in the
+// process's own table. If several listen there, that is an error.
 func Listens(proc string, pid int, socket string) (bool, error) {
 	dir := proc + "/" + strconv.Itoa(pid)
+	if sharesNetwork(proc, dir) && filepath.IsAbs(socket) {
+		if inodes, err := listenersOf(socket); err == nil {
+			return hasSocket(dir, inodes)
+		}
+	}
 	table, err := os.ReadFile(dir + "/net/unix")
 	if err != nil {
 		return false, err
@@ -27,13 +33,27 @@ func Listens(proc string, pid int, socket string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%s/net/unix: %w", dir, err)
 	}
-	switch len(inodes) {
-	case 0:
-		return false, nil
-	case 1:
-		return hasLink(dir+"/fd", "socket:["+inodes[0]+"]")
+	if len(inodes) > 1 {
+		return false, fmt.Errorf("%s: %d sockets listen there", socket, len(inodes))
 	}
-	return false, fmt.Errorf("%s: %d sockets listen there", socket, len(inodes))
+	return hasSocket(dir, inodes)
+}
+
+// sharesNetwork reports whether a process is in our network namespace.
+func sharesNetwork(proc, dir string) bool {
+	ours, err := os.Readlink(proc + "/self/ns/net")
+	theirs, theirErr := os.Readlink(dir + "/ns/net")
+	return err == nil && theirErr == nil && ours == theirs
+}
+
+// hasSocket reports whether a process has a descriptor of one of the sockets.
+func hasSocket(dir string, inodes []string) (bool, error) {
+	for _, inode := range inodes {
+		if has, err := hasLink(dir+"/fd", "socket:["+inode+"]"); has || err != nil {
+			return has, err
+		}
+	}
+	return false, nil
 }
 
 // listeners returns the inodes of the sockets that listen at a path. Lines

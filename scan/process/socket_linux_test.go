@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -54,16 +55,32 @@ func TestListens(t *testing.T) {
 		})
 	}
 
-	t.Run("a second one replaced the file", func(t *testing.T) {
+	t.Run("another's took the place of ours", func(t *testing.T) {
 		assert.NilError(t, os.Remove(socket))
 		second := listen(t, socket)
-		_, err := Listens("/proc", os.Getpid(), socket)
-		assert.ErrorContains(t, err, "2 sockets listen there")
+		file, err := second.File()
+		assert.NilError(t, err)
+		assert.NilError(t, second.Close()) // as systemd, it goes on in a child alone
+		child := exec.Command("sleep", "600")
+		child.ExtraFiles = []*os.File{file}
+		assert.NilError(t, child.Start())
+		t.Cleanup(func() { assert.Check(t, child.Process.Kill()); _ = child.Wait() })
+		assert.NilError(t, file.Close())
+		for pid, want := range map[int]bool{os.Getpid(): false, child.Process.Pid: true} {
+			got, err := Listens("/proc", pid, socket)
+			assert.NilError(t, err)
+			assert.Equal(t, got, want, "pid %d", pid)
+		}
 		assert.NilError(t, first.Close())
-		got, err := Listens("/proc", os.Getpid(), socket)
+	})
+	t.Run("a name without a file", func(t *testing.T) {
+		listen(t, "@"+socket)
+		got, err := Listens("/proc", os.Getpid(), "@"+socket)
 		assert.NilError(t, err)
 		assert.Assert(t, got)
-		assert.NilError(t, second.Close())
+		got, err = Listens("/proc", stranger, "@"+socket)
+		assert.NilError(t, err)
+		assert.Assert(t, !got)
 	})
 	_, err = Listens(t.TempDir(), 1, socket)
 	assert.ErrorIs(t, err, os.ErrNotExist)
@@ -75,6 +92,10 @@ func TestListensRefused(t *testing.T) {
 	proc := table(t, map[string]string{"12/net/unix": heading + entry, "12/fd": "no directory"})
 	_, err := Listens(proc, 12, "/run/docker.sock")
 	assert.ErrorContains(t, err, "not a directory")
+
+	proc = table(t, map[string]string{"12/net/unix": heading + entry + entry, "12/fd/7": "-> socket:[4321]"})
+	_, err = Listens(proc, 12, "/run/docker.sock")
+	assert.ErrorContains(t, err, "2 sockets listen there")
 
 	proc = table(t, map[string]string{"12/net/unix": heading + "ffff8880: 00000002\n"})
 	_, err = Listens(proc, 12, "/run/docker.sock")
