@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/process"
@@ -88,7 +87,8 @@ func writes(link string) bool {
 	for line := range strings.Lines(string(text)) {
 		if flags, ok := strings.CutPrefix(line, "flags:"); ok {
 			bits, err := strconv.ParseUint(strings.TrimSpace(flags), 8, 64)
-			return err != nil || bits&syscall.O_ACCMODE != syscall.O_RDONLY
+			const accessMode = 3 // O_ACCMODE of Linux; reading alone is 0
+			return err != nil || bits&accessMode != 0
 		}
 	}
 	return true

@@ -149,3 +149,18 @@ func (d serving) Services(context.Context) ([]scan.DaemonService, error) {
 type refusing struct{ serving }
 
 func (refusing) Services(context.Context) ([]scan.DaemonService, error) { return nil, os.ErrPermission }
+
+func FuzzEachText(f *testing.F) {
+	f.Add([]byte(task("/srv")))
+	f.Add([]byte(field(1, field(2, "x")) + "\x1d\x00\x00\x80\x3f"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ok := eachText(data, maxTaskDepth, func(string) {})
+		// What stands in a message that can be read is found, wherever that is.
+		whole := append([]byte(field(7, field(2, "/srv"))), data...)
+		found := false
+		okWhole := eachText(whole, maxTaskDepth, func(text string) { found = found || text == "/srv" })
+		if !found || ok != okWhole {
+			t.Errorf("%q: found %t, read to the end %t and %t", data, found, ok, okWhole)
+		}
+	})
+}
