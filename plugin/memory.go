@@ -11,7 +11,7 @@ const (
 	freeMemory = 64 << 20
 	// sparePercent is how much garbage it keeps after that, in proportion to
 	// what is in use.
-	sparePercent = 30
+	sparePercent = 15
 )
 
 // collectLate sets the garbage collector up for a scan: one burst of small

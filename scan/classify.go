@@ -27,7 +27,7 @@ func Explain(g *Graph, p Policy, f *Finding) []Ref {
 	c.run()
 	var path []Ref
 	for i := c.find(g.id(f.Parts[0].Node)); c.via[i] >= 0; {
-		r := g.refs[c.via[i]]
+		r := g.refs.at(c.via[i])
 		path = append(path, Ref{g.nodes[r.from], g.nodes[r.to], r.why})
 		i = c.find(r.from)
 	}
@@ -43,7 +43,7 @@ type classifier struct {
 
 	group []int32 // union-find: nodes tied by references that own
 	next  []int32 // the next node of the same group, the representative first; -1 after the last
-	refs  layout  // by the group that they start from
+	refs  *layout // by the group that they start from
 
 	verdict  []Verdict
 	leads    []bool  // links that lead to a layer
@@ -69,7 +69,7 @@ func newClassifier(g *Graph, p Policy) *classifier {
 		c.via[i] = -1
 		c.cause[i] = int32(i)
 	}
-	for _, r := range g.refs {
+	for _, r := range g.refs.all() {
 		if r.why == ByLink {
 			c.leads[r.from] = true
 		}
@@ -156,7 +156,7 @@ var lostScope = Scope{Types: []Type{TypeLayer, TypeImageLayer}}
 // records were lost, and any layer may be the one that is missed.
 func (c *classifier) dangling() []Doubt {
 	var doubts []Doubt
-	for _, r := range c.g.refs {
+	for _, r := range c.g.refs.all() {
 		if c.present(r.to) {
 			continue
 		}
@@ -175,7 +175,7 @@ func (c *classifier) dangling() []Doubt {
 func (c *classifier) contradictions() []Doubt {
 	var doubts []Doubt
 	owner := make([]int32, len(c.g.nodes)) // the first record that names a node, from 1
-	for _, r := range c.g.refs {
+	for _, r := range c.g.refs.all() {
 		if !r.why.owns() || !isRecord(c.g.nodes[r.from].Kind) {
 			continue
 		}
@@ -334,7 +334,7 @@ func (c *classifier) spread(verdicts ...Verdict) {
 func (c *classifier) reach(group int32, v Verdict) []int32 {
 	var reached []int32
 	for _, r := range c.refs.of(group) {
-		to := c.find(c.g.refs[r].to)
+		to := c.find(c.g.refs.at(r).to)
 		if v.strength() > c.verdict[to].strength() {
 			c.verdict[to], c.via[to], c.cause[to] = v, r, c.cause[group]
 			reached = append(reached, to)

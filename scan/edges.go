@@ -2,29 +2,34 @@ package scan
 
 import "iter"
 
-// Edges are the references of a graph as they were when it was asked for
-// them, by the node at either end.
+// Edges are the references of a graph by the node at either end. Those that
+// were added since the first question may be missing.
 type Edges struct {
 	g        *Graph
-	from, to layout
+	from, to *layout // laid out when the first is asked for
 }
 
-// Edges lays out the references that there are now. Nodes that come later
-// have none.
+// Edges returns the references by node.
 func (g *Graph) Edges() *Edges {
-	return &Edges{
-		g:    g,
-		from: g.layout(func(r ref) int32 { return r.from }),
-		to:   g.layout(func(r ref) int32 { return r.to }),
-	}
+	return &Edges{g: g}
 }
 
 // From calls yield for every reference that starts at a node, in the order of
 // their discovery.
-func (e *Edges) From(n Node) iter.Seq[Ref] { return e.at(n, &e.from) }
+func (e *Edges) From(n Node) iter.Seq[Ref] {
+	if e.from == nil {
+		e.from = e.g.layout(func(r ref) int32 { return r.from })
+	}
+	return e.at(n, e.from)
+}
 
 // To calls yield for every reference that leads to a node.
-func (e *Edges) To(n Node) iter.Seq[Ref] { return e.at(n, &e.to) }
+func (e *Edges) To(n Node) iter.Seq[Ref] {
+	if e.to == nil {
+		e.to = e.g.layout(func(r ref) int32 { return r.to })
+	}
+	return e.at(n, e.to)
+}
 
 // Needed reports whether a reference of one of these kinds leads to a node.
 func (e *Edges) Needed(n Node, why ...Why) bool {
@@ -45,7 +50,7 @@ func (e *Edges) at(n Node, l *layout) iter.Seq[Ref] {
 			return
 		}
 		for _, i := range l.of(id) {
-			r := e.g.refs[i]
+			r := e.g.refs.at(i)
 			if !yield(Ref{e.g.nodes[r.from], e.g.nodes[r.to], r.why}) {
 				return
 			}
@@ -60,9 +65,9 @@ type layout struct {
 }
 
 // layout lays out the references by the node that they belong to.
-func (g *Graph) layout(of func(ref) int32) layout {
-	l := layout{first: make([]int32, len(g.nodes)+1), order: make([]int32, len(g.refs))}
-	for _, r := range g.refs {
+func (g *Graph) layout(of func(ref) int32) *layout {
+	l := &layout{first: make([]int32, len(g.nodes)+1), order: make([]int32, g.refs.len())}
+	for _, r := range g.refs.all() {
 		l.first[of(r)]++
 	}
 	sum := int32(0)
@@ -70,10 +75,10 @@ func (g *Graph) layout(of func(ref) int32) layout {
 		sum += n
 		l.first[i] = sum
 	}
-	for i := len(g.refs) - 1; i >= 0; i-- {
-		at := &l.first[of(g.refs[i])]
+	for i := int32(g.refs.len()) - 1; i >= 0; i-- {
+		at := &l.first[of(g.refs.at(i))]
 		*at--
-		l.order[*at] = int32(i)
+		l.order[*at] = i
 	}
 	return l
 }

@@ -29,7 +29,7 @@ func (g *Graph) MarshalJSON() ([]byte, error) {
 		Host: g.Host, Reports: g.Reports, Doubts: g.Doubts, Nodes: g.nodes,
 		Marks: g.Marks, Objects: g.Objects, Titles: g.titles,
 	}
-	for _, r := range g.refs {
+	for _, r := range g.refs.all() {
 		out.Refs = append(out.Refs, refJSON{r.from, r.to, r.why})
 	}
 	return json.Marshal(out)
@@ -54,7 +54,7 @@ func (g *Graph) UnmarshalJSON(data []byte) error {
 		if !valid(r.From) || !valid(r.To) {
 			return fmt.Errorf("graph: reference %d → %d: no such node", r.From, r.To)
 		}
-		g.refs = append(g.refs, ref{r.From, r.To, r.Why})
+		g.refs.add(ref{r.From, r.To, r.Why})
 	}
 	for _, o := range in.Objects {
 		g.Add(o)

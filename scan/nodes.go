@@ -17,14 +17,9 @@ type Graph struct {
 
 	nodes    []Node
 	numbers  lookup.Table // of nodes, by name
-	refs     []ref
+	refs     refs
 	objectOf []int32 // by node: its object's number from 1; 0: it has none
 	titles   map[int32]string
-}
-
-type ref struct {
-	from, to int32
-	why      Why
 }
 
 // NewGraph returns an empty graph.
@@ -32,13 +27,17 @@ func NewGraph() *Graph {
 	return &Graph{titles: map[int32]string{}}
 }
 
-// Expect makes room for so many objects more, and a few that nobody expects.
-func (g *Graph) Expect(objects int) {
-	room := make([]Object, len(g.Objects), len(g.Objects)+objects+objects/16)
+// Expect makes room for so many layers and what comes with them: their records
+// and their links. Without it the graph is copied each time it grows.
+func (g *Graph) Expect(layers int) {
+	if cap(g.Objects)-len(g.Objects) >= layers {
+		return
+	}
+	room := make([]Object, len(g.Objects), len(g.Objects)+2*layers+layers/16)
 	copy(room, g.Objects)
 	g.Objects = room
-	g.nodes = slices.Grow(g.nodes, objects)
-	g.objectOf = slices.Grow(g.objectOf, objects)
+	g.nodes = slices.Grow(g.nodes, 3*layers)
+	g.objectOf = slices.Grow(g.objectOf, 3*layers)
 }
 
 // number is a node's number, if anything named it.
@@ -103,7 +102,7 @@ func (g *Graph) Has(n Node) bool {
 
 // Refer adds a reference: from needs to.
 func (g *Graph) Refer(from, to Node, why Why) {
-	g.refs = append(g.refs, ref{g.id(from), g.id(to), why})
+	g.refs.add(ref{g.id(from), g.id(to), why})
 }
 
 // Live says that a user would miss this node. What names the witness in a
@@ -148,7 +147,7 @@ func (g *Graph) Nodes(yield func(Node) bool) {
 
 // Refs calls yield for every reference, in the order of their discovery.
 func (g *Graph) Refs(yield func(Ref) bool) {
-	for _, r := range g.refs {
+	for _, r := range g.refs.all() {
 		if !yield(Ref{g.nodes[r.from], g.nodes[r.to], r.why}) {
 			return
 		}

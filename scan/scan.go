@@ -73,7 +73,7 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 // disk now: it was made in between. What is still not there stays without an
 // object, and if something live needs it Classify makes that a doubt.
 func (g *Graph) addLate(in *Input) {
-	for _, r := range g.refs {
+	for _, r := range g.refs.all() {
 		n := g.nodes[r.to]
 		if g.object(r.to) != nil || !n.Kind.onDisk() {
 			continue
