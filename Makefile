@@ -54,7 +54,7 @@ lint: ## run the linter
 
 .PHONY: bench
 bench: ## run the benchmarks; they report ratios (root)
-	go test -run '^$$' -bench . -benchtime 3x -timeout 60m ./tests/bench/... ./scan/tree/... ./scan/usage/...
+	go test -run '^$$' -bench . -benchtime 3x -timeout 60m ./tests/bench/... ./scan/tree/... ./scan/usage/... ./scan/source/...
 
 .PHONY: cover
 cover: ## measure what the tests cover

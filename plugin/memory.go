@@ -11,7 +11,7 @@ const (
 	freeMemory = 64 << 20
 	// sparePercent is how much garbage it keeps after that, in proportion to
 	// what is in use.
-	sparePercent = 15
+	sparePercent = 10
 )
 
 // collectLate sets the garbage collector up for a scan: one burst of small
@@ -20,7 +20,7 @@ const (
 func collectLate() {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(freeMemory)
-	runtime.AddCleanup(new([16]byte), func(struct{}) {
+	runtime.AddCleanup(new([64]byte), func(struct{}) {
 		debug.SetGCPercent(sparePercent)
 		debug.SetMemoryLimit(math.MaxInt64)
 	}, struct{}{})

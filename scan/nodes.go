@@ -145,6 +145,10 @@ func (g *Graph) Nodes(yield func(Node) bool) {
 	}
 }
 
+// NodeList lists the nodes that anything named so far. It is the graph's own
+// list: it does not change, and must not be changed.
+func (g *Graph) NodeList() []Node { return slices.Clip(g.nodes) }
+
 // Refs calls yield for every reference, in the order of their discovery.
 func (g *Graph) Refs(yield func(Ref) bool) {
 	for _, r := range g.refs.all() {

@@ -23,41 +23,34 @@ import (
 //
 // Volumes have names that people give and are found by path alone; see At.
 type Index struct {
-	tokens, paths keys
+	nodes  []scan.Node
+	ends   keys                   // by the end of their name
+	names  keys                   // by their whole name
+	others map[string][]scan.Node // by some other text
 }
 
-// NewIndex indexes the nodes that can be mounted or open.
-func NewIndex(nodes iter.Seq[scan.Node]) *Index {
-	x := &Index{}
-	x.expect(nodes)
-	for n := range nodes {
+// NewIndex indexes the nodes that can be mounted or open. The list must not
+// change.
+func NewIndex(nodes []scan.Node) *Index {
+	x := &Index{nodes: nodes, others: map[string][]scan.Node{}}
+	for i, n := range nodes {
 		switch n.Kind {
 		case scan.KindLayer, scan.KindLink, scan.KindContainer, scan.KindDownload, scan.KindRemoving:
-			x.tokens.add(path.Base(n.Name), n)
+			x.ends.add(int32(i), x.end)
 		case scan.KindMount:
 			x.addMount(n)
 		case scan.KindChain:
-			x.paths.add(n.Name, n)
+			x.names.add(int32(i), x.name)
 		case scan.KindVolume:
-			x.paths.add("volumes/"+n.Name, n)
+			x.add("volumes/"+n.Name, n)
 		}
 	}
 	return x
 }
 
-// expect makes room for as many keys as there are nodes.
-func (x *Index) expect(nodes iter.Seq[scan.Node]) {
-	var paths, tokens int
-	for n := range nodes {
-		if n.Kind == scan.KindChain {
-			paths++
-		} else {
-			tokens++
-		}
-	}
-	x.paths.entries = make([]entry, 0, paths)
-	x.tokens.entries = make([]entry, 0, tokens)
-}
+func (x *Index) end(node int32) string { return path.Base(x.nodes[node].Name) }
+
+func (x *Index) name(node int32) string { return x.nodes[node].Name }
 
 // addMount indexes a mount record: by its name, and by the ids in the names
 // of image mounts, "<container>-<reference>", which are nested where the
@@ -68,20 +61,22 @@ func (x *Index) addMount(n scan.Node) {
 		id, _, _ := strings.Cut(element, "-")
 		switch {
 		case scan.IsID(id):
-			x.tokens.add(id, n)
+			x.add(id, n)
 			if element != id {
-				x.tokens.add(element, n)
+				x.add(element, n)
 			}
 		case scan.IsBuildID(element):
-			x.tokens.add(element, n)
+			x.add(element, n)
 		}
 	}
 }
 
+func (x *Index) add(text string, n scan.Node) { x.others[text] = append(x.others[text], n) }
+
 // Named calls hit for every node that the text names.
 func (x *Index) Named(text string, hit func(scan.Node)) {
 	for token := range tokens(text) {
-		x.tokens.find(token, hit)
+		x.find(&x.ends, x.end, token, hit)
 	}
 }
 
@@ -90,33 +85,31 @@ func (x *Index) Named(text string, hit func(scan.Node)) {
 func (x *Index) At(name string, hit func(scan.Node)) {
 	for i := range len(name) + 1 {
 		if i == len(name) || name[i] == '/' {
-			x.paths.find(name[:i], hit)
+			x.find(&x.names, x.name, name[:i], hit)
 		}
 	}
 }
 
-// keys are nodes by texts that name them; a text may name several.
-type keys struct {
-	table   lookup.Table
-	entries []entry
-}
-
-type entry struct {
-	key  string
-	node scan.Node
-}
-
-func (k *keys) add(key string, n scan.Node) {
-	k.entries = append(k.entries, entry{key, n})
-	k.table.Add(int32(len(k.entries)-1), func(i int32) string { return k.entries[i].key })
-}
-
-func (k *keys) find(key string, hit func(scan.Node)) {
+func (x *Index) find(k *keys, keyOf func(node int32) string, key string, hit func(scan.Node)) {
 	for i := range k.table.Find(key) {
-		if k.entries[i].key == key {
-			hit(k.entries[i].node)
+		if keyOf(k.nodes[i]) == key {
+			hit(x.nodes[k.nodes[i]])
 		}
 	}
+	for _, n := range x.others[key] {
+		hit(n)
+	}
+}
+
+// keys are nodes by a part of their name; several may have the same.
+type keys struct {
+	table lookup.Table
+	nodes []int32
+}
+
+func (k *keys) add(node int32, keyOf func(node int32) string) {
+	k.nodes = append(k.nodes, node)
+	k.table.Add(int32(len(k.nodes)-1), func(i int32) string { return keyOf(k.nodes[i]) })
 }
 
 // tokens splits a text at the separators of paths and of mount options. It

@@ -46,7 +46,7 @@ func found(search func(hit func(scan.Node))) []scan.Node {
 }
 
 func TestNamed(t *testing.T) {
-	x := NewIndex(slices.Values(nodes))
+	x := NewIndex(nodes)
 	pick := func(is ...int) (want []scan.Node) {
 		for _, i := range is {
 			want = append(want, nodes[i])
@@ -90,7 +90,7 @@ func TestNamed(t *testing.T) {
 }
 
 func TestAt(t *testing.T) {
-	x := NewIndex(slices.Values(nodes))
+	x := NewIndex(nodes)
 	chain, volume := nodes[11], nodes[12]
 	for name, want := range map[string][]scan.Node{
 		"volumes/data":         {volume},

@@ -366,8 +366,11 @@ func chainID(parent, diff string) string {
 	if parent == "" {
 		return diff
 	}
-	sum := sha256.Sum256([]byte(parent + " " + diff))
-	return "sha256:" + hex.EncodeToString(sum[:])
+	text := make([]byte, 0, 2*len("sha256:")+2*hex.EncodedLen(sha256.Size)+1)
+	text = append(append(append(text, parent...), ' '), diff...)
+	sum := sha256.Sum256(text)
+	id := hex.AppendEncode(append(text[:0], "sha256:"...), sum[:])
+	return string(id)
 }
 
 // numbered reports a name that is a prefix and a number: what Go's

@@ -131,7 +131,7 @@ type holder struct {
 
 func newHolder(in *scan.Input, g *scan.Graph) *holder {
 	return &holder{
-		g: g, index: mount.NewIndex(g.Nodes),
+		g: g, index: mount.NewIndex(g.NodeList()),
 		roots: append([]string{in.DataRoot}, in.Aliases...), held: map[scan.Node]bool{},
 	}
 }

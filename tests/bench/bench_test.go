@@ -15,11 +15,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-const (
-	layers = 10_000
-	files  = 100
-	depth  = 10 // layers an image
-)
+const depth = 10 // layers an image
 
 // BenchmarkList lists a data root of 10,000 layers with 100 files each, and
 // lets du add up the same tree. The ratio is that of the two times.
@@ -28,7 +24,7 @@ func BenchmarkList(b *testing.B) {
 		b.Fatal("needs root")
 	}
 	plugin := build(b)
-	root := synthetic(b)
+	root := synthetic(b, 10_000, 100)
 	list := func() { run(b, plugin, "--data-root", root, "ls", "--no-size", "-q") }
 	du := func() { run(b, "du", "-s", filepath.Join(root, "overlay2")) }
 	list() // both find a warm cache
@@ -65,8 +61,9 @@ func build(b *testing.B) string {
 	return plugin
 }
 
-// synthetic makes an overlay2 root of images, one container and 1 % orphans.
-func synthetic(b *testing.B) string {
+// synthetic makes an overlay2 root of images, one container and 1 % orphans,
+// with so many files in each layer.
+func synthetic(b *testing.B, layers, files int) string {
 	dir := b.TempDir()
 	root, err := testkit.NewRoot(dir, "overlay2")
 	assert.NilError(b, err)
@@ -75,8 +72,9 @@ func synthetic(b *testing.B) string {
 		for l := range depth {
 			names = append(names, fmt.Sprintf("%d-%d", i, l))
 		}
-		assert.NilError(b, root.Image("image"+strconv.Itoa(i), names...))
+		assert.NilError(b, root.Untagged("image"+strconv.Itoa(i), names...))
 	}
+	assert.NilError(b, root.Tag())
 	for i := range layers / 100 {
 		name := "stray" + strconv.Itoa(i)
 		assert.NilError(b, root.Layer(name, testkit.ID(name)))
