@@ -83,6 +83,7 @@ func TestPlanLeavesWhatOrphansThatStayNeed(t *testing.T) {
 	}
 }
 
+// A run that would remove most of a backend says so (rule 12).
 func TestMost(t *testing.T) {
 	for _, tc := range []struct {
 		all, taken int

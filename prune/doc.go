@@ -23,6 +23,20 @@
 //  15. Three phases: rename aside, look again, only then unlink.
 //  16. Nothing becomes an orphan because we removed its owner.
 //
-// What there is so far is the [Plan]: which orphans go, how, and in which order.
-// Nothing carries one out yet.
+// # Words
+//
+// A [Plan] says which orphans go, how, and in which order; it is data. A run
+// is one execution of a plan by a [Runner]; its journal and what it took lie
+// below the data root (package journal, in scan). To take a thing is to
+// rename it to its place in the run: the quarantine, from which it can be
+// restored, or the trash, which is unlinked once everything was looked at
+// again. A [Looker] looks at all sources anew; an [Adopter] has the daemon
+// delete what only the daemon may. A [Disk] is the data root as a run writes
+// to it: every change by hand is one of its few methods.
+//
+// # Not promised
+//
+// Space in quarantine is free only once it is purged. What a running daemon
+// counts in memory stays until it restarts. What a process has open takes
+// space until it is closed.
 package prune

@@ -49,8 +49,7 @@ func (d *rootDisk) open(name string) (*os.File, error) {
 }
 
 // mounted is an error if anything is mounted at or below a name of ours, or
-// from there, in any mount namespace; or if that cannot be told (rules 5 and
-// 6). Names of runs are unlike any other, so a path that has one is that one,
+// from there, in any mount namespace; or if that cannot be told (rule 6). Names of runs are unlike any other, so a path that has one is that one,
 // from wherever it is seen.
 func mounted(ctx context.Context, proc, name string) error {
 	var found error

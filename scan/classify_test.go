@@ -53,6 +53,7 @@ func verdictOf(t testing.TB, g *Graph, n Node) Verdict {
 	return 0
 }
 
+// Old enough, provably (rule 4).
 func TestAge(t *testing.T) {
 	started := now.Add(-48 * time.Hour)
 	hour := time.Hour
@@ -162,6 +163,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// A source that was not read to the end owns everything that it could own
+// (rule 1).
 func TestEveryNeededSourceMustBeComplete(t *testing.T) {
 	for _, c := range Contracts {
 		for _, need := range c.Needs {

@@ -7,6 +7,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
+// Only names that Docker gives are recognised (rule 3).
 func TestNames(t *testing.T) {
 	id := strings.Repeat("0a", 32)
 	forms := map[string]func(string) bool{

@@ -150,7 +150,7 @@ func (w *wood) adopt(c Cascade) []string {
 
 // Whatever the daemon does not know or count of what it need not: it never
 // deletes a chain that is not to go. And if it knows everything, it deletes
-// exactly what was said, in that order.
+// exactly what was said, in that order (rule 7).
 func TestCascadesProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWood(t)

@@ -13,7 +13,7 @@ import (
 
 // TestMount removes trees that something is mounted in, though nobody said so.
 // What is mounted stays as it is, and what covers it, and the directories
-// above; all else goes.
+// above; all else goes (rules 6 and 9).
 func TestMount(t *testing.T) {
 	needRoot(t)
 	for _, c := range []struct {

@@ -12,7 +12,7 @@ import (
 )
 
 // TestBuildKitReadsWhatTheDaemonHasOpen plays the daemon: this process has
-// the databases open, as they are or as they were.
+// the databases open, as they are or as they were (rule 2).
 func TestBuildKitReadsWhatTheDaemonHasOpen(t *testing.T) {
 	all := []string{"snapshots.db", "containerdmeta.db", "metadata_v2.db"}
 	replace := func(t *testing.T, dir string) {

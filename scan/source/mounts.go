@@ -15,7 +15,7 @@ import (
 
 // Mounts reads the mount tables of every namespace: of processes, of threads,
 // in which the daemon unpacks layers, and those that only a mount of them
-// keeps. Whatever a mount names is held.
+// keeps. Whatever a mount names is held (rule 5).
 var Mounts = &scan.Source{
 	ID:      scan.SourceMounts,
 	Doc:     "/proc/*/task/*/mountinfo: the mount tables of every namespace",

@@ -76,6 +76,7 @@ func rootWithNodes(t testing.TB) (*scan.Input, *scan.Graph) {
 	return in, g
 }
 
+// What is mounted is held, in whatever namespace (rule 5).
 func TestMounts(t *testing.T) {
 	in, g := rootWithNodes(t)
 	in.DataRoot, in.Aliases = "/srv/docker", []string{"/var/lib/docker"}

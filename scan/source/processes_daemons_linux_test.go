@@ -15,6 +15,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
+// Two daemons on one root contradict each other (rule 12).
 func TestSecondDaemon(t *testing.T) {
 	const write, read = "pos:\t0\nflags:\t02100002\nmnt_id:\t25\n", "pos:\t0\nflags:\t02100000\n"
 	for name, tc := range map[string]struct {

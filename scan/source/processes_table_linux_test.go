@@ -50,6 +50,7 @@ func collectProcesses(t testing.TB, in *scan.Input, g *scan.Graph, files map[str
 	return note, err
 }
 
+// What is open is held, by whatever path (rule 5).
 func TestProcesses(t *testing.T) {
 	layer1, layer2 := "layer overlay2/"+hex1, "layer overlay2/"+hex2
 	for name, tc := range map[string]struct {

@@ -116,6 +116,7 @@ func isLegitimate(name string, d damage) bool {
 	return false
 }
 
+// Whatever is lost or damaged proves nothing (rule 1).
 func TestDamageMakesNoOrphans(t *testing.T) {
 	eachSettled(t, func(t *testing.T, c *testkit.Case) {
 		before := verdicts(t, c)
