@@ -4,10 +4,15 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
@@ -23,90 +28,184 @@ type Live map[string]string
 // Truth asks the running daemon what it needs.
 func Truth(t TB, d *Daemon) Live {
 	t.Helper()
+	return d.truth(t, func(error) bool { return false })
+}
+
+// Passing is Truth while things come and go: what is gone by the time that it
+// is asked about is not needed.
+func Passing(t TB, d *Daemon) Live {
+	t.Helper()
+	return d.truth(t, func(err error) bool { return errdefs.IsNotFound(err) || errors.Is(err, fs.ErrNotExist) })
+}
+
+// asking is one round of questions to a daemon.
+type asking struct {
+	d    *Daemon
+	c    *client.Client
+	live Live
+	gone func(error) bool // whether an error means that the thing asked about does not count
+}
+
+func (d *Daemon) truth(t TB, gone func(error) bool) Live {
+	t.Helper()
 	c, ctx := d.client(t)
 	defer c.Close()
-	live := Live{}
-	d.liveImages(ctx, t, c, live)
-	d.liveContainers(ctx, t, c, live)
-	volumes, err := c.VolumeList(ctx, volume.ListOptions{})
-	if err != nil {
-		t.Fatalf("volumes: %v", err)
-	}
-	for _, v := range volumes.Volumes {
-		live["volumes/"+v.Name] = "volume " + v.Name
-	}
-	usage, err := c.DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.BuildCacheObject}})
-	if err != nil {
-		t.Fatalf("build cache: %v", err)
-	}
-	for _, record := range usage.BuildCache {
-		// Its layer has mostly, not always, the record's id.
-		if layer := d.LayerDir() + "/" + record.ID; d.Has(layer) {
-			live[layer] = "build record " + record.ID
+	a := &asking{d: d, c: c, live: Live{}, gone: gone}
+	for _, ask := range []func(context.Context) error{a.images, a.containers, a.volumes, a.builds} {
+		if err := ask(ctx); err != nil {
+			t.Fatalf("%v", err)
 		}
 	}
-	for _, layer := range d.Layers() {
-		if who, ok := live[layer]; ok && d.Driver == "overlay2" {
-			live[d.Link(t, layer)] = who
-		}
+	if err := a.below(); err != nil {
+		t.Fatalf("%v", err)
 	}
-	return live
+	return a.live
 }
 
-func (d *Daemon) liveImages(ctx context.Context, t TB, c *client.Client, live Live) {
-	t.Helper()
-	images, err := c.ImageList(ctx, image.ListOptions{All: true})
+func (a *asking) images(ctx context.Context) error {
+	images, err := a.c.ImageList(ctx, image.ListOptions{All: true})
 	if err != nil {
-		t.Fatalf("images: %v", err)
+		return fmt.Errorf("images: %w", err)
 	}
 	for _, one := range images {
-		i, err := c.ImageInspect(ctx, one.ID)
-		if err != nil {
-			t.Fatalf("image %s: %v", one.ID, err)
+		if err := a.image(ctx, one.ID); err != nil && !a.gone(err) {
+			return fmt.Errorf("image %s: %w", one.ID, err)
 		}
-		who := "image " + i.ID
-		live[d.ImageConfig(i.ID)] = who
-		for n := range i.RootFS.Layers {
-			record, layer := d.Registered(t, ChainID(i.RootFS.Layers[:n+1]...))
-			live[record], live[layer] = who, who
-		}
-		d.liveGraph(i.GraphDriver, who, live)
 	}
+	return nil
 }
 
-func (d *Daemon) liveContainers(ctx context.Context, t TB, c *client.Client, live Live) {
-	t.Helper()
-	containers, err := c.ContainerList(ctx, container.ListOptions{All: true})
+func (a *asking) image(ctx context.Context, id string) error {
+	i, err := a.c.ImageInspect(ctx, id)
 	if err != nil {
-		t.Fatalf("containers: %v", err)
+		return err
+	}
+	who := "image " + i.ID
+	a.live[a.d.ImageConfig(i.ID)] = who
+	for n := range i.RootFS.Layers {
+		record := a.d.Chains() + "/" + strings.TrimPrefix(ChainID(i.RootFS.Layers[:n+1]...), "sha256:")
+		layer, err := a.word(record + "/cache-id")
+		if err != nil {
+			return err
+		}
+		a.live[record], a.live[a.d.LayerDir()+"/"+layer] = who, who
+	}
+	a.graph(i.GraphDriver, who)
+	return nil
+}
+
+// word reads a small file below the data root.
+func (a *asking) word(name string) (string, error) {
+	data, err := os.ReadFile(a.d.Path(name))
+	return string(data), err
+}
+
+func (a *asking) containers(ctx context.Context) error {
+	containers, err := a.c.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return fmt.Errorf("containers: %w", err)
 	}
 	for _, one := range containers {
-		i, err := c.ContainerInspect(ctx, one.ID)
-		if err != nil {
-			t.Fatalf("container %s: %v", one.ID, err)
+		if err := a.container(ctx, one.ID); err != nil && !a.gone(err) {
+			return fmt.Errorf("container %s: %w", one.ID, err)
 		}
-		who := "container " + i.ID
-		writable, initial := d.ContainerLayers(t, i.ID)
-		for _, name := range []string{"containers/" + i.ID, d.MountRecord(i.ID), writable, initial} {
-			live[name] = who
-		}
-		d.liveGraph(i.GraphDriver, who, live)
 	}
+	return nil
 }
 
-// liveGraph adds the layers whose directories GraphDriver.Data names, where
-// the driver tells any: also those that no record names.
-func (d *Daemon) liveGraph(g storage.DriverData, who string, live Live) {
+func (a *asking) container(ctx context.Context, id string) error {
+	i, err := a.c.ContainerInspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	who := "container " + i.ID
+	record := a.d.MountRecord(i.ID)
+	writable, err := a.word(record + "/mount-id")
+	if err != nil {
+		return err
+	}
+	initial, err := a.word(record + "/init-id")
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"containers/" + i.ID, record, a.d.LayerDir() + "/" + writable, a.d.LayerDir() + "/" + initial} {
+		a.live[name] = who
+	}
+	a.graph(i.GraphDriver, who)
+	return nil
+}
+
+// graph adds the layers whose directories GraphDriver.Data names, where the
+// driver tells any: also those that no record names.
+func (a *asking) graph(g storage.DriverData, who string) {
 	for _, dirs := range g.Data {
 		for dir := range strings.SplitSeq(dirs, ":") {
-			below, err := filepath.Rel(d.Path(d.LayerDir()), dir)
+			below, err := filepath.Rel(a.d.Path(a.d.LayerDir()), dir)
 			if err != nil || strings.HasPrefix(below, "..") {
 				continue // not a directory of the driver
 			}
 			id, _, _ := strings.Cut(below, "/")
-			live[d.LayerDir()+"/"+id] = who
+			a.live[a.d.LayerDir()+"/"+id] = who
 		}
 	}
+}
+
+func (a *asking) volumes(ctx context.Context) error {
+	volumes, err := a.c.VolumeList(ctx, volume.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("volumes: %w", err)
+	}
+	for _, v := range volumes.Volumes {
+		a.live["volumes/"+v.Name] = "volume " + v.Name
+	}
+	return nil
+}
+
+func (a *asking) builds(ctx context.Context) error {
+	usage, err := a.c.DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.BuildCacheObject}})
+	if err != nil {
+		return fmt.Errorf("build cache: %w", err)
+	}
+	for _, record := range usage.BuildCache {
+		// Its layer has mostly, not always, the record's id.
+		if layer := a.d.LayerDir() + "/" + record.ID; a.d.Has(layer) {
+			a.live[layer] = "build record " + record.ID
+		}
+	}
+	return nil
+}
+
+// below adds what the layers lie on and their short links, where the driver
+// keeps such: the kernel mounts by those, whatever any record says.
+func (a *asking) below() error {
+	if a.d.Driver != "overlay2" {
+		return nil
+	}
+	for _, layer := range a.d.Layers() {
+		who, ok := a.live[layer]
+		if !ok {
+			continue
+		}
+		link, err := a.word(layer + "/link")
+		if a.gone(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a.live["overlay2/l/"+link] = who
+		lower, err := a.word(layer + "/lower")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the base has none
+			return err
+		}
+		for short := range strings.SplitSeq(lower, ":") {
+			if target, err := os.Readlink(a.d.Path("overlay2/" + short)); err == nil {
+				a.live["overlay2/"+short] = who
+				a.live[path.Join("overlay2", "l", path.Dir(target))] = who
+			}
+		}
+	}
+	return nil
 }
 
 // Owner tells who needs a name: whoever needs it, what is above it or what is
