@@ -12,6 +12,8 @@ SYSTEMDIR ?= /usr/local/lib/docker/cli-plugins
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 LINT      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME  ?= 20s
+SCANS     ?= 500
+SOAKTIME  ?= 8m
 
 .PHONY: help
 help: ## list the targets
@@ -66,3 +68,13 @@ fuzz: ## fuzz every parser for FUZZTIME each
 	@set -e; for pkg in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; done; done
+
+.PHONY: mutate
+mutate: ## break each check of the scan once; some test must notice
+	go run ./tests/mutate
+
+.PHONY: soak
+soak: ## SCANS scans beside a busy daemon, 1000 runs of the model, every parser fuzzed for SOAKTIME (root; about two hours)
+	go test -tags e2e -count=1 -v -timeout 6h -run '^TestRaces' ./tests/e2e -args -scans $(SCANS)
+	go test -count=1 -v -timeout 6h -run '^TestModel$$' ./tests/property -rapid.checks 1000
+	$(MAKE) --no-print-directory fuzz FUZZTIME=$(SOAKTIME)

@@ -106,6 +106,9 @@ func TestFailedReadsMakeDoubtsAndNoOrphans(t *testing.T) {
 		}
 	})
 	everyRoot(t, func(t *testing.T, c *testkit.Case) {
+		if c.Driver == "fuse-overlayfs" {
+			return // reads as overlay2 does, and had its share above
+		}
 		all, before := reads(t, c)
 		all = distinct(all)
 		step := max(1, len(all)/maxFaults)

@@ -43,6 +43,9 @@ func TestRaces(t *testing.T) {
 		before := inodes(h, engine.Passing(t, h.Daemon))
 		findings := h.quickly(t, n%2 == 1)
 		live := engine.Passing(t, h.Daemon)
+		if n%50 == 49 {
+			t.Logf("%d scans: %v", n+1, verdicts)
+		}
 		after := inodes(h, live)
 		for _, f := range findings {
 			verdicts[f.Verdict]++
@@ -59,6 +62,7 @@ func TestRaces(t *testing.T) {
 		}
 	}
 	load.end(t)
+	assert.Assert(t, verdicts["used"] > 0)
 	t.Logf("%d scans beside %s\nfindings: %v\n%v", *scans, load, verdicts, pending)
 }
 

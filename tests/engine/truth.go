@@ -35,7 +35,10 @@ func Truth(t TB, d *Daemon) Live {
 // is asked about is not needed.
 func Passing(t TB, d *Daemon) Live {
 	t.Helper()
-	return d.truth(t, func(err error) bool { return errdefs.IsNotFound(err) || errors.Is(err, fs.ErrNotExist) })
+	return d.truth(t, func(err error) bool {
+		// The last is what the daemon says of an image that it is removing.
+		return errdefs.IsNotFound(err) || errors.Is(err, fs.ErrNotExist) || err != nil && strings.Contains(err.Error(), "layer does not exist")
+	})
 }
 
 // asking is one round of questions to a daemon.
