@@ -106,12 +106,26 @@ func (r *Runner) needs(h Held) error {
 		}
 		switch ref.To.Kind {
 		case scan.KindLayer, scan.KindLink, scan.KindChain:
-			if _, err := r.Tree.Stat(ref.To.Name); err != nil {
+			if err := r.there(ref.To); err != nil {
 				return fmt.Errorf("it needs %s: %w", ref.To.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// there checks that a node is on disk and, if it is a link, what it leads to.
+func (r *Runner) there(n scan.Node) error {
+	name := n.Name
+	if n.Kind == scan.KindLink {
+		target, err := r.Tree.ReadLink(name)
+		if err != nil {
+			return err
+		}
+		name = path.Join(path.Dir(name), target)
+	}
+	_, err := r.Tree.Stat(name)
+	return err
 }
 
 // Purge frees for good what lies in quarantine. It goes on after an error.

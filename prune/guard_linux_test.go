@@ -1,0 +1,31 @@
+package prune
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/scan/tree"
+)
+
+// The last thing in a driver's directory stays (rule 13).
+func TestDriverDirectoryIsNotEmptied(t *testing.T) {
+	dir := t.TempDir()
+	name := "overlay/" + id
+	assert.NilError(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
+	read, err := tree.Open(dir)
+	assert.NilError(t, err)
+	defer func() { _ = read.Close() }()
+	info, err := read.Stat(name)
+	assert.NilError(t, err)
+	x := &run{Runner: &Runner{Tree: read}}
+	s := &Step{Backend: "overlay", Objects: []*scan.Object{{Node: layer(id), Paths: []string{name}, Stamp: info.Stamp}}}
+	mv := &journal.Move{From: name, Is: journal.IdentityOf(info.Stamp)}
+	assert.ErrorContains(t, x.same(s, mv), "is all that is left in overlay")
+	assert.NilError(t, os.Mkdir(filepath.Join(dir, "overlay/other"), 0o700))
+	assert.NilError(t, x.same(s, mv))
+}
