@@ -1,7 +1,8 @@
 // Command demo shows what docker orphans is for, on a real daemon that is
 // broken for real: it starts a private dockerd, leaks storage as reality does,
-// lets Docker's own cleaning find nothing of it, and then looks with docker
-// orphans. It cleans up behind itself, also when it is interrupted.
+// lets Docker's own cleaning find nothing of it, and then lets docker orphans
+// find it, remove it and bring back what cannot be made again. It cleans up
+// behind itself, also when it is interrupted.
 //
 // It needs Linux, root and Go; what else is missing it installs.
 package main

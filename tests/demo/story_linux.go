@@ -37,6 +37,7 @@ func (s *stage) tell(e engine.Engine, dir, program string) {
 	d.Start(s)
 	s.Logf("containers/<id> of a container lost (a repaired disk, a person with rm), with 8 MB of data in it")
 	lost := d.Down(s, "shop:1", "sh", "-c", "head -c 8388608 /dev/urandom >/data")
+	writable, _ := d.ContainerLayers(s, lost)
 	d.Stop(s)
 	d.Lose(s, "containers/"+lost)
 	s.Logf("start dockerd again, and the container that ran")
@@ -56,8 +57,28 @@ func (s *stage) tell(e engine.Engine, dir, program string) {
 	s.chapter("The proof for one of them")
 	s.docker(d, "orphans", "inspect", "--format", proof, path.Base(cut.Layer)[:12])
 
-	s.chapter("The container runs on: nothing was touched")
+	s.chapter("Prune, while the container runs: a second look, and then it goes")
+	s.docker(d, "orphans", "prune", "--force")
+	s.du(d)
+
+	s.chapter("The lost container's data rests for a day first; here it may be a second")
+	s.docker(d, "orphans", "--allow-short-grace", "--grace=1s", "prune", "--force")
+	s.ls(d, writable+"/diff")
+	s.docker(d, "orphans", "runs")
+	s.chapter("It cannot be made again, so it waits in quarantine, and comes back")
+	s.docker(d, "orphans", "restore", "--last")
+	s.ls(d, writable+"/diff")
+
+	s.chapter("The container runs on, and so does its image")
 	s.docker(d, "ps", "--format", "table {{.Names}}\t{{.Image}}\t{{.Status}}")
+	s.docker(d, "run", "--rm", "--network=none", "shop:1", "cat", "/app")
+}
+
+// ls prints what a directory of the data root holds.
+func (s *stage) ls(d *engine.Daemon, dir string) {
+	s.Logf("$ ls -l %s", d.Path(dir))
+	out, _ := exec.Command("ls", "-l", d.Path(dir)).CombinedOutput() // that it is gone is a result
+	s.Logf("%s", out)
 }
 
 // chapter prints a heading.
