@@ -216,11 +216,11 @@ func drawOn(t *testing.T, driver, script string) *place {
 	return p
 }
 
-// orphans are the findings that a plan would take, but for those whose first
-// path ends in one of the names.
-func (p *place) orphans(but ...string) []scan.Finding {
+// but are all findings but those whose first path ends in one of the
+// names. That only orphans go is not left to the caller.
+func (p *place) but(names ...string) []scan.Finding {
 	return slices.DeleteFunc(slices.Clone(p.findings), func(f scan.Finding) bool {
-		return f.Verdict != scan.Orphan || slices.Contains(but, path.Base(f.Parts[0].Name))
+		return slices.Contains(names, path.Base(f.Parts[0].Name))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +26,7 @@ func read(t *testing.T, dir, driver string) (lines, left []string) {
 	assert.NilError(t, err)
 	for in := tar.NewReader(bytes.NewReader(data)); ; {
 		h, err := in.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return lines, left
 		}
 		assert.NilError(t, err)
@@ -189,8 +190,8 @@ func TestArchiveMounts(t *testing.T) {
 		dir := workDir(t)
 		grow(t, dir, "dir d", "file f x")
 		other := filepath.Join(filepath.Dir(dir), "other")
-		grow(t, filepath.Dir(dir), "dir other", "file other/f secret")
-		from := map[string]string{"d": other, "f": other + "/f"}[on]
+		grow(t, filepath.Dir(dir), "dir other", "file other/f secret", "dir other/empty")
+		from := map[string]string{"d": other + "/empty", "f": other + "/f"}[on]
 		target := filepath.Join(dir, on)
 		assert.NilError(t, unix.Mount(from, target, "", unix.MS_BIND, ""))
 		data, _, err := archived(t, dir, forms["overlay2"])
@@ -220,7 +221,7 @@ func TestArchiveExact(t *testing.T) {
 	found := 0
 	for in := tar.NewReader(bytes.NewReader(data)); ; found++ {
 		h, err := in.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		assert.NilError(t, err)

@@ -135,7 +135,9 @@ func newConfig(b *base, p adopt.Platform, diffs []string, f *scan.Finding, now t
 		Config       json.RawMessage `json:"config"`
 		RootFS       rootFS          `json:"rootfs"`
 	}{
-		b.Architecture, b.Variant, b.OS, now.UTC(), "rescued by docker orphans: " + string(f.Type) + " " + scan.Printable(f.ID),
-		b.Config, rootFS{"layers", diffs},
+		b.Architecture, b.Variant, b.OS, now.UTC(),
+		"rescued by docker orphans: " + string(f.Type) + " " + scan.Printable(f.ID),
+		b.Config,
+		rootFS{"layers", diffs},
 	})
 }

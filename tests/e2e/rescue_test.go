@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -144,7 +145,7 @@ func view(t *testing.T, h *host, container string) map[string]string {
 	says, group := map[string]string{}, map[string]string{}
 	for in := tar.NewReader(bytes.NewReader(data)); ; {
 		f, err := in.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		assert.NilError(t, err)
