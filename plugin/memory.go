@@ -8,7 +8,7 @@ import (
 
 const (
 	// freeMemory is what the program takes before it collects garbage.
-	freeMemory = 64 << 20
+	freeMemory = 96 << 20
 	// sparePercent is how much garbage it keeps after that, in proportion to
 	// what is in use.
 	sparePercent = 10
