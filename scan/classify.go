@@ -300,15 +300,7 @@ func (c *classifier) objectsOf(group int32) []*Object {
 // spread carries verdicts of the given kinds along the references, the
 // strongest first, so that each group is reached once.
 func (c *classifier) spread(verdicts ...Verdict) {
-	queues := map[Verdict][]int32{}
-	for i := range c.group {
-		if int32(i) == c.find(int32(i)) {
-			v := c.verdict[i]
-			if slices.Contains(verdicts, v) {
-				queues[v] = append(queues[v], int32(i))
-			}
-		}
-	}
+	queues := c.queues(verdicts)
 	for _, v := range verdicts {
 		carried := v
 		if v == Unknown {
@@ -327,6 +319,17 @@ func (c *classifier) spread(verdicts ...Verdict) {
 			}
 		}
 	}
+}
+
+// queues lists the groups that have each of these verdicts.
+func (c *classifier) queues(verdicts []Verdict) map[Verdict][]int32 {
+	queues := map[Verdict][]int32{}
+	for i, v := range c.verdict {
+		if int32(i) == c.find(int32(i)) && slices.Contains(verdicts, v) {
+			queues[v] = append(queues[v], int32(i))
+		}
+	}
+	return queues
 }
 
 // reach gives every group that this one needs at least the verdict v, and
