@@ -104,7 +104,7 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 	}
 	p.byInode()
 	closed, refusedErr := p.judgeRefusals()
-	p.judgeOverlays()
+	p.judgeOverlays(ctx)
 	err = errors.Join(refusedErr, p.kernel(), p.judgeDaemons(), unseenNamespaces(p.g, scan.SourceProcesses, unseen))
 	return note + closed, err
 }

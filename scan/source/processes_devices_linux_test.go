@@ -87,7 +87,7 @@ func TestOverlayMountedMeanwhile(t *testing.T) {
 		unseen, err := p.unseen(t.Context())
 		assert.NilError(t, err)
 		assert.Equal(t, len(unseen), 0)
-		p.judgeOverlays()
+		p.judgeOverlays(t.Context())
 		assert.Equal(t, len(g.Doubts), doubts, proc)
 	}
 }

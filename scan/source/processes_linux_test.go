@@ -184,6 +184,18 @@ func TestProcessesOverlayTakenAway(t *testing.T) {
 	}
 }
 
+// A process that lets go of such an overlay in a moment, as runc does of the
+// one that it seals its program with, is no doubt.
+func TestProcessesSealedProgram(t *testing.T) {
+	in, g := processRoot(t)
+	in.Proc = "/proc"
+	library(t, filepath.Join(in.DataRoot, "overlay2", hex1, "diff/lib"))
+	pid := inNamespace(t, `mount -t overlay none -o "lowerdir=$1/$2/diff:$1/$3/diff" /mnt; exec 7</mnt/lib/file; umount -l /mnt
+		(sleep 0.3; kill -USR1 $$) & trap 'exec 7<&-' USR1`, filepath.Join(in.DataRoot, "overlay2"), hex1, hex2)
+	_, _ = Processes.Collect(t.Context(), in, g) // others' processes may be in doubt
+	undoubted(t, g, pid)
+}
+
 // A descriptor keeps a namespace that no process lives in any more.
 func TestProcessesKeepANamespace(t *testing.T) {
 	in, g := processRoot(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 
@@ -49,13 +50,31 @@ func (p *processes) uninhabited(pins []mount.Pin) []mount.Pin {
 	return slices.DeleteFunc(pins, func(pin mount.Pin) bool { return p.devices.namespaces[pin.Namespace] })
 }
 
+// How long a process may use an overlay that no mount table has before that is
+// a doubt: runc (1.2 on) runs from such a one, sealed around its own program,
+// until the container's program takes its place.
+const (
+	sealTries = 20
+	sealPause = 50 * time.Millisecond
+)
+
 // judgeOverlays makes doubts of overlays that no mount table has, one for each
-// process.
-func (p *processes) judgeOverlays() {
+// process that does not let go of it.
+func (p *processes) judgeOverlays(ctx context.Context) {
+	left := p.overlay
+	for try := 0; ; try++ {
+		left = slices.DeleteFunc(left, func(s sighting) bool {
+			info, err := process.Describe(s.link)
+			return err != nil || p.devices.sites[info.Stamp.Device] != unknownOverlay
+		})
+		if len(left) == 0 || try == sealTries || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(sealPause)
+	}
 	seen := map[int]bool{}
-	for _, s := range p.overlay {
-		info, err := process.Describe(s.link)
-		if err != nil || seen[s.pid] || p.devices.sites[info.Stamp.Device] != unknownOverlay {
+	for _, s := range left {
+		if seen[s.pid] {
 			continue
 		}
 		seen[s.pid] = true
