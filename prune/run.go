@@ -67,7 +67,7 @@ type run struct {
 	named  map[scan.Node]bool
 	ends   []Outcome // by step; an empty End is not decided yet
 	taken  []bool    // by step: all its moves were made
-	looked time.Time // when the last look began
+	looked time.Time // when the last look ended: one that takes long must not come before each step
 	since  int       // steps since
 }
 
@@ -131,8 +131,8 @@ func (x *run) wait(ctx context.Context) error {
 // look looks at all sources. That the daemon is another one than the plan was
 // made under is an error: what it has in memory is not known.
 func (x *run) look(ctx context.Context, walked func(*scan.Object) *scan.Usage) (*Sight, error) {
-	x.looked, x.since = x.Now(), 0
 	seen, err := x.Look(ctx, x.id, x.named, walked)
+	x.looked, x.since = x.Now(), 0
 	if err != nil {
 		return nil, err
 	}
