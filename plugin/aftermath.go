@@ -68,6 +68,7 @@ func (a *aftermath) skipped() []string {
 	}
 	words := map[journal.End]string{
 		journal.Skipped: "Skipped", journal.PutBack: "Put back", journal.KeptByOwner: "Kept by the daemon", journal.Left: "Not finished",
+		journal.Pending: "Left to the daemon",
 	}
 	var lines []string
 	for _, o := range a.result.Outcomes {

@@ -23,7 +23,7 @@ func (x *run) act(ctx context.Context) error {
 	if err := x.free(ctx); err != nil {
 		return err
 	}
-	return x.adopt(ctx)
+	return x.leave(ctx)
 }
 
 // confirm looks at all sources again, puts back whatever anything asks for
@@ -103,7 +103,7 @@ func (x *run) free(ctx context.Context) error {
 	_, err := x.Disk.RemoveTree(ctx, trash)
 	for i := range x.plan.Steps {
 		s := &x.plan.Steps[i]
-		if !x.taken[i] || s.Remover == journal.Adopt {
+		if !x.taken[i] {
 			continue
 		}
 		x.ends[i].Bytes = sizeOf(s)
@@ -122,8 +122,9 @@ func (x *run) free(ctx context.Context) error {
 	return nil // what is left of a step is said there; a later run frees it
 }
 
-// adopt has the daemon release the chains, looking again once a batch.
-func (x *run) adopt(ctx context.Context) error {
+// leave has the daemon delete what only the daemon may, looking again once a
+// batch.
+func (x *run) leave(ctx context.Context) error {
 	var due []*Step
 	walked := x.walked()
 	for i := 0; i <= len(x.plan.Steps); i++ {
@@ -133,10 +134,10 @@ func (x *run) adopt(ctx context.Context) error {
 				return err
 			}
 			x.compare(seen)
-			x.adoptBatch(ctx, seen, due)
+			x.leaveBatch(ctx, seen, due)
 			due = nil
 		}
-		if i < len(x.plan.Steps) && x.plan.Steps[i].Remover == journal.Adopt && x.ends[i].End == "" {
+		if i < len(x.plan.Steps) && x.plan.Steps[i].Moves == nil && x.ends[i].End == "" {
 			due = append(due, &x.plan.Steps[i])
 		}
 		if err := ctx.Err(); err != nil {
@@ -146,20 +147,22 @@ func (x *run) adopt(ctx context.Context) error {
 	return nil
 }
 
-func (x *run) adoptBatch(ctx context.Context, seen *Sight, due []*Step) {
-	var still []*Step
+func (x *run) leaveBatch(ctx context.Context, seen *Sight, due []*Step) {
+	var adopted []*Step
+	var outcomes []Outcome
 	for _, s := range due {
-		if x.ends[s.ID-1].End == "" {
-			still = append(still, s)
+		switch {
+		case x.ends[s.ID-1].End != "":
+		case s.Remover == journal.Marker:
+			outcomes = append(outcomes, x.mark(s))
+		default:
+			adopted = append(adopted, s)
 		}
 	}
-	if len(still) == 0 {
-		return
+	if len(adopted) > 0 && x.Adopt != nil {
+		outcomes = append(outcomes, x.Adopt(ctx, seen, adopted)...)
 	}
-	if x.Adopt == nil {
-		return
-	}
-	for _, o := range x.Adopt(ctx, seen, still) {
+	for _, o := range outcomes {
 		if o.End == journal.Freed {
 			o.Bytes = sizeOf(x.plan.Step(o.Step))
 		}

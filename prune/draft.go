@@ -27,7 +27,7 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if o.Take == nil || o.Take(f) {
+		if (byHand(f) || markable(g, f)) && (o.Take == nil || o.Take(f)) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}
@@ -106,7 +106,9 @@ func (d *draft) needed() map[*scan.Finding]bool {
 			}
 			aside := d.remover(f) == journal.Quarantine
 			for _, i := range sooner {
-				if by := d.orphans[i]; needed[by] || d.remover(by) == journal.Quarantine && !aside {
+				by := d.orphans[i]
+				stays := d.remover(by) == journal.Quarantine && !aside || d.remover(by) == journal.Marker
+				if needed[by] || stays {
 					needed[f], again = true, true
 				}
 			}

@@ -38,7 +38,11 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 			Objects: f.Parts, Refs: d.refs[i], Cause: f.Reason + "; " + f.Age, Was: f.Was, Named: o.Named,
 			Shields: shields(g, findings, f),
 		}
-		if s.Remover != journal.Adopt {
+		switch s.Remover {
+		case journal.Adopt:
+		case journal.Marker:
+			s.Marker = marker(f)
+		default:
 			s.Moves = moves(&s)
 			s.Pins = pins(g, &s)
 		}
@@ -53,6 +57,8 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 	switch {
 	case f.Type == scan.TypeImageLayer:
 		return journal.Adopt
+	case !byHand(f):
+		return journal.Marker
 	case d.purge:
 		return journal.Free
 	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer,

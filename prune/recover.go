@@ -87,6 +87,9 @@ func (r *Runner) recover(ctx context.Context, run *journal.Run) error {
 // recoverStep carries a step to the end that the journal says it is to have.
 func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Outcome, error) {
 	o := Outcome{Step: s.ID, End: journal.Skipped, Reason: "the run was interrupted"}
+	if s.Marker != "" {
+		return o, r.withdraw(s)
+	}
 	freed := run.Taken(s.ID) && s.Remover == journal.Free || run.Purged(s.ID)
 	switch {
 	case !r.Aside(run.ID, s):

@@ -14,7 +14,7 @@ type Result struct {
 // Partly reports whether any step did not go.
 func (r *Result) Partly() bool {
 	for _, o := range r.Outcomes {
-		if !o.Gone() {
+		if !o.Gone() && o.End != journal.Pending {
 			return true
 		}
 	}

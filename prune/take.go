@@ -42,7 +42,7 @@ func (x *run) take(ctx context.Context) error {
 	walked := x.walked()
 	for i := range x.plan.Steps {
 		s := &x.plan.Steps[i]
-		if x.ends[i].End != "" || s.Remover == journal.Adopt {
+		if x.ends[i].End != "" || s.Moves == nil {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

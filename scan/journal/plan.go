@@ -20,6 +20,7 @@ const (
 	Adopt      Remover = "adopt"      // the daemon takes the chain as an image, and removes that
 	Quarantine Remover = "quarantine" // renamed to where it waits to be restored or freed
 	Free       Remover = "free"       // renamed aside, and unlinked after the second look
+	Marker     Remover = "marker"     // left to the daemon, which deletes what is marked as being removed when it stops (20.10 on)
 )
 
 // A Plan is what a run would do, in order. It is data: it can be shown,
@@ -43,6 +44,7 @@ type Step struct {
 	Objects []*scan.Object `json:"objects"`           // as they were when the plan was made, walked where their age needed it
 	Refs    []scan.Ref     `json:"refs,omitempty"`    // what they need, and the links that lead to them
 	Moves   []Move         `json:"moves,omitempty"`   // what goes by hand, in this order
+	Marker  string         `json:"marker,omitempty"`  // the directory that marks its layer as being removed
 	Pins    []scan.Node    `json:"pins,omitempty"`    // chains that the running daemon counts until it restarts
 	Shields []scan.Node    `json:"shields,omitempty"` // what could not be judged because of it, and never is (rule 16)
 	Cause   string         `json:"cause"`             // why it may go

@@ -48,6 +48,7 @@ const (
 	Skipped     End = "skipped"     // not touched: it had changed, or something was in the way
 	PutBack     End = "put back"    // taken, found to be wanted or in doubt, and put back
 	KeptByOwner End = "kept"        // the daemon still counts it, and says so
+	Pending     End = "pending"     // marked: the daemon deletes it when it stops, unless a later run takes the mark away
 	Left        End = "left"        // begun, and could not be finished; a later run does
 )
 
@@ -136,9 +137,16 @@ func (run *Run) begin(r *Record) error {
 		if s.ID != i+1 || len(s.Objects) == 0 {
 			return fmt.Errorf("step %d: not a step", s.ID)
 		}
+		var paths []string
+		if s.Marker != "" {
+			paths = append(paths, s.Marker)
+		}
 		for _, m := range s.Moves {
-			if !below(m.From) {
-				return fmt.Errorf("step %d: %q is not a path below the data root", s.ID, m.From)
+			paths = append(paths, m.From)
+		}
+		for _, p := range paths {
+			if !below(p) {
+				return fmt.Errorf("step %d: %q is not a path below the data root", s.ID, p)
 			}
 		}
 	}

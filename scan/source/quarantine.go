@@ -71,6 +71,9 @@ func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 		places[s.Moves[i].From] = place
 	}
 	q.shield(run, s)
+	if s.Marker != "" {
+		return q.marked(run, s)
+	}
 	switch {
 	case len(places) > 0:
 		q.held++
@@ -82,6 +85,19 @@ func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 		q.pin(run, s)
 	}
 	return nil
+}
+
+// marked keeps what the daemon was told to delete when it stops: until then it
+// is there.
+func (q *quarantine) marked(run *journal.Run, s *journal.Step) error {
+	_, err := q.in.Tree.Stat(s.Marker)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, o := range s.Objects {
+		q.g.Keep(o.Node, "run "+run.ID+", which left it to the daemon to delete when it stops", s.Marker)
+	}
+	return err
 }
 
 // shield doubts what could not be judged as long as the step's thing was

@@ -33,6 +33,7 @@ type world struct {
 	looks  int
 	atLook func(n int) // called before each look of a run
 	events []prune.Event
+	medium scan.Medium // of layers; "" as they are
 }
 
 func newWorld(t testing.TB, driver, script string) *world {
@@ -58,6 +59,9 @@ func (w *world) look(run string, named map[scan.Node]bool, walked func(*scan.Obj
 	in.Run, in.Named = run, named
 	seen := &prune.Sight{Input: in, Graph: scan.Scan(context.Background(), in, source.All)}
 	for i := range seen.Graph.Objects {
+		if o := &seen.Graph.Objects[i]; w.medium != "" && o.Kind == scan.KindLayer {
+			o.Medium = w.medium
+		}
 		if o := &seen.Graph.Objects[i]; walked != nil && o.Usage == nil {
 			o.Usage = walked(o)
 		}
