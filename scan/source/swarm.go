@@ -105,42 +105,49 @@ const maxTaskDepth = 16
 // no message.
 func eachText(data []byte, depth int, yield func(string)) bool {
 	for len(data) > 0 {
-		tag, n := binary.Uvarint(data)
-		if n <= 0 || tag>>3 == 0 {
+		field, rest, ok := nextField(data)
+		if !ok {
 			return false
 		}
-		data = data[n:]
-		size := 0
-		switch tag & 7 {
-		case 0: // a number
-			_, size = binary.Uvarint(data)
-			if size <= 0 {
-				return false
-			}
-		case 1:
-			size = 8
-		case 5:
-			size = 4
-		case 2: // bytes, a text or a message
-			length, n := binary.Uvarint(data)
-			if n <= 0 || length > uint64(len(data)-n) {
-				return false
-			}
-			field := data[n : n+int(length)]
-			if utf8.Valid(field) {
-				yield(string(field))
-			}
-			if depth > 0 {
-				eachText(field, depth-1, yield)
-			}
-			size = n + int(length)
-		default: // groups, which nobody writes any more
-			return false
+		if utf8.Valid(field) {
+			yield(string(field))
 		}
-		if size > len(data) {
-			return false
+		if depth > 0 {
+			eachText(field, depth-1, yield)
 		}
-		data = data[size:]
+		data = rest
 	}
 	return true
+}
+
+// nextField returns the content of a message's first field, none if it is a
+// number, and what follows. It is not ok if the bytes are no message.
+func nextField(data []byte) (field, rest []byte, ok bool) {
+	tag, n := binary.Uvarint(data)
+	if n <= 0 || tag>>3 == 0 {
+		return nil, nil, false
+	}
+	data = data[n:]
+	size := uint64(0)
+	switch tag & 7 {
+	case 0: // a number
+		_, n = binary.Uvarint(data)
+		return nil, data[max(n, 0):], n > 0
+	case 1:
+		size = 8
+	case 5:
+		size = 4
+	case 2: // bytes, a text or a message
+		size, n = binary.Uvarint(data)
+		if n <= 0 {
+			return nil, nil, false
+		}
+		data = data[n:]
+	default: // groups, which nobody writes any more
+		return nil, nil, false
+	}
+	if size > uint64(len(data)) {
+		return nil, nil, false
+	}
+	return data[:size], data[size:], true
 }
