@@ -21,7 +21,7 @@ func TestResolve(t *testing.T) {
 	}
 	for name, target := range map[string]string{
 		"/link": "disk/docker", "/absolute": root + "/volumes", "/chain": "link/volumes/a", "/up": "deep/er/../../disk",
-		"/through": top + "/part/a", "/loop": "loop", "/out": "/etc", root[len(top):] + "/inner": "volumes/a",
+		"/through": top + "/part/a", "/loop": "loop", "/out": "/etc", "/nas/link": root, root[len(top):] + "/inner": "volumes/a",
 	} {
 		assert.NilError(t, os.Symlink(target, top+name))
 	}
@@ -48,6 +48,7 @@ func TestResolve(t *testing.T) {
 		"/whole":                    top + "/whole", // above the root: it names nothing in it
 		"/loop/volumes":             top + "/loop/volumes",
 		"/out/fstab":                "/etc/fstab",
+		"/nas/link/volumes/a":       top + "/nas/link/volumes/a", // what may not answer is not asked
 		"/nas/x/../docker":          top + "/nas/docker",
 		"/disk/docker-old/volumes":  top + "/disk/docker-old/volumes",
 		"/link/../docker/volumes/b": top + "/docker/volumes/b", // as docker cleans it
