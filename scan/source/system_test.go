@@ -3,6 +3,7 @@ package source
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -44,8 +45,9 @@ func TestSystem(t *testing.T) {
 		}, "", "etc/fstab"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root, machine := t.TempDir(), t.TempDir()
-			tc.make(t, machine, root)
+			root, machine := filepath.Join(t.TempDir(), "my disk"), t.TempDir()
+			putDirs(t, root, "volumes")
+			tc.make(t, machine, strings.ReplaceAll(root, " ", `\040`))
 			in, g := inputOf(t, root, backend.Overlay2)
 			in.Machine = machine
 			_, err := System.Collect(t.Context(), in, g)
