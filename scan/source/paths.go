@@ -70,16 +70,23 @@ func eachString(value any, yield func(string)) {
 	}
 }
 
-// pathsIn lists the absolute paths in a setting: all of it, or the parts of a
-// list such as lowerdir=/a:/b,upperdir=/c.
+// pathsIn lists the absolute paths in a setting: all of it, the parts of a list
+// such as lowerdir=/a:/b,upperdir=/c, and those of a command line. Each comes
+// once; a space may be part of a path, or not.
 func pathsIn(setting string) []string {
 	var paths []string
-	parts := strings.FieldsFunc(setting, func(r rune) bool { return strings.ContainsRune(" \t\n=,:;", r) })
-	for i, p := range append(parts, setting) {
-		if path.IsAbs(p) && (i == 0 || p != parts[0]) { // of one part, the whole is the same
+	add := func(p string) {
+		if path.IsAbs(p) && !slices.Contains(paths, p) {
 			paths = append(paths, p)
 		}
 	}
+	for part := range strings.FieldsFuncSeq(setting, func(r rune) bool { return strings.ContainsRune("=,:;", r) }) {
+		for word := range strings.FieldsSeq(part) {
+			add(word)
+		}
+		add(part)
+	}
+	add(setting)
 	return paths
 }
 
