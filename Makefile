@@ -50,6 +50,14 @@ test: ## run all tests; those with real daemons need root
 	$(MAKE) --no-print-directory cross
 	go test -tags e2e -count=1 -timeout 40m ./tests/e2e/...
 
+.PHONY: engines
+engines: ## install the newest Docker for the tests, into the user's cache (root; minutes, once)
+	go run ./tests/engines
+
+.PHONY: test-engines
+test-engines: engines ## run every scenario on Debian's Docker and on the newest (root)
+	go test -tags e2e -count=1 -timeout 40m ./tests/e2e/...
+
 .PHONY: lint
 lint: ## run the linter
 	go run $(LINT) run

@@ -21,7 +21,7 @@ import (
 
 // Options say how a private daemon is started.
 type Options struct {
-	Driver   string // storage driver: "overlay2", "vfs"
+	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs"
 	DataRoot string // an existing data root; "" is an empty one of its own
 	Dir      string // where the daemon's own directory is made; "" is as for TempDir
 }
@@ -133,7 +133,7 @@ func (d *Daemon) arguments() []string {
 		"--pidfile", filepath.Join(d.Dir, "pid"),
 		"--host", d.Host,
 		"--storage-driver", d.Driver,
-		"--bridge=none", "--iptables=false", "--ip-masq=false",
+		"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false",
 		// Not systemd's, so that a container, a CI machine or one
 		// without systemd can run it too.
 		"--exec-opt", "native.cgroupdriver=cgroupfs",

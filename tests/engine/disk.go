@@ -73,13 +73,19 @@ func (d *Daemon) Layers() []string {
 	})
 }
 
-// Link is the short link of an overlay2 layer; "" for any other driver.
-func (d *Daemon) Link(t TB, layer string) string {
-	t.Helper()
-	if d.Driver != "overlay2" {
+// Links is where the driver keeps the short links of its layers; "" if it has
+// none.
+func (d *Daemon) Links() string {
+	if d.Driver == "vfs" {
 		return ""
 	}
-	return "overlay2/l/" + d.Read(t, layer+"/link")
+	return d.Driver + "/l"
+}
+
+// Link is the short link of a layer of a driver that has such.
+func (d *Daemon) Link(t TB, layer string) string {
+	t.Helper()
+	return d.Links() + "/" + d.Read(t, layer+"/link")
 }
 
 // ContainerLayers are the writable layer of a container and its -init.

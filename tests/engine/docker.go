@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,58 @@ func (d *Daemon) run(stdin io.Reader, env []string, args ...string) (string, err
 		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, errs.String())
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
+}
+
+// A Running is a docker command that has been started.
+type Running struct {
+	cmd  *exec.Cmd
+	args []string
+	out  bytes.Buffer
+}
+
+// Begin starts a docker command.
+func (d *Daemon) Begin(t TB, stdin io.Reader, args ...string) *Running {
+	t.Helper()
+	return d.begin(t, stdin, nil, args...)
+}
+
+func (d *Daemon) begin(t TB, stdin io.Reader, env []string, args ...string) *Running {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	t.Cleanup(cancel)
+	r := &Running{cmd: d.Command(ctx, args...), args: args}
+	r.cmd.Env = append(r.cmd.Env, env...)
+	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = stdin, &r.out, &r.out
+	if err := r.cmd.Start(); err != nil {
+		t.Fatalf("docker %s: %v", strings.Join(args, " "), err)
+	}
+	return r
+}
+
+// Finish waits for the end of what must end well.
+func (r *Running) Finish(t TB) {
+	t.Helper()
+	if err := r.cmd.Wait(); err != nil {
+		t.Fatalf("docker %s: %v: %s", strings.Join(r.args, " "), err, &r.out)
+	}
+}
+
+// Fail waits for the end of what must not have been done before its daemon
+// was gone.
+func (r *Running) Fail(t TB) {
+	t.Helper()
+	if err := r.cmd.Wait(); err == nil {
+		t.Fatalf("docker %s: was done before the kill: %s", strings.Join(r.args, " "), &r.out)
+	}
+}
+
+// Cancel is the user's Ctrl-C.
+func (r *Running) Cancel(t TB) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatalf("docker %s: %v", strings.Join(r.args, " "), err)
+	}
+	r.Fail(t)
 }
 
 // Docker runs a docker command that must succeed and returns its output.

@@ -60,6 +60,13 @@ func Debian(ctx context.Context) (Engine, error) {
 	return e, nil
 }
 
+// InstallFuseOverlayfs puts in place what the storage driver of that name
+// needs.
+func InstallFuseOverlayfs(ctx context.Context) error {
+	var program string
+	return part{&program, []string{"/usr/bin/fuse-overlayfs"}, []string{"fuse-overlayfs"}}.find(ctx)
+}
+
 // A part is a program that an engine needs.
 type part struct {
 	program  *string

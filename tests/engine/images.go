@@ -4,6 +4,7 @@ package engine
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strings"
 )
@@ -42,22 +43,51 @@ func (d *Daemon) Load(t TB, archive []byte) string {
 // Build builds an image with the classic builder and returns its id.
 func (d *Daemon) Build(t TB, name, dockerfile string, files ...File) string {
 	t.Helper()
-	return d.build(t, "0", name, dockerfile, files)
+	return d.build(t, d.classic(name), dockerfile, files)
 }
 
 // BuildKit builds an image with BuildKit, always anew, and returns its id.
 func (d *Daemon) BuildKit(t TB, name, dockerfile string, files ...File) string {
 	t.Helper()
-	return d.build(t, "1", name, dockerfile, files, "--no-cache")
+	return d.build(t, d.buildKit(name), dockerfile, files)
 }
 
-func (d *Daemon) build(t TB, buildkit, name, dockerfile string, files []File, more ...string) string {
+// BeginBuildKit starts a build that ends only when it is killed.
+func (d *Daemon) BeginBuildKit(t TB, name, dockerfile string) *Running {
 	t.Helper()
-	input := Tar(append(files, File{Name: "Dockerfile", Data: dockerfile})...)
-	// No network: BuildKit's RUN insists on one that exists.
-	args := append([]string{"build", "--network=none", "--tag", name}, more...)
-	if _, err := d.run(bytes.NewReader(input), []string{"DOCKER_BUILDKIT=" + buildkit}, append(args, "-")...); err != nil {
+	b := d.buildKit(name)
+	return d.begin(t, b.stdin(dockerfile, nil), b.env, b.args...)
+}
+
+// A build is the command that makes an image of what it reads.
+type build struct {
+	name string
+	args []string
+	env  []string
+}
+
+// No network: BuildKit's RUN insists on one that exists.
+
+func (d *Daemon) classic(name string) build {
+	return build{name, []string{"build", "--network=none", "--tag", name, "-"}, []string{"DOCKER_BUILDKIT=0"}}
+}
+
+func (d *Daemon) buildKit(name string) build {
+	args := []string{"build", "--no-cache", "--network=none", "--tag", name, "-"}
+	if d.Engine.Buildx != "" {
+		args = append([]string{"buildx"}, args...)
+	}
+	return build{name, args, []string{"DOCKER_BUILDKIT=1"}}
+}
+
+func (b build) stdin(dockerfile string, files []File) io.Reader {
+	return bytes.NewReader(Tar(append(files, File{Name: "Dockerfile", Data: dockerfile})...))
+}
+
+func (d *Daemon) build(t TB, b build, dockerfile string, files []File) string {
+	t.Helper()
+	if _, err := d.run(b.stdin(dockerfile, files), b.env, b.args...); err != nil {
 		t.Fatalf("%v", err)
 	}
-	return d.Docker(t, "image", "inspect", "--format", "{{.Id}}", name)
+	return d.Docker(t, "image", "inspect", "--format", "{{.Id}}", b.name)
 }

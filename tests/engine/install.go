@@ -10,16 +10,17 @@ import (
 	"strings"
 )
 
-// install puts a Debian package in place. The error says how to do it by hand.
-func install(ctx context.Context, pkg string) error {
-	byHand := fmt.Sprintf("apt-get update && apt-get install -y --no-install-recommends %s", pkg)
+// install puts Debian packages in place. The error says how to do it by hand.
+func install(ctx context.Context, packages ...string) error {
+	names := strings.Join(packages, " ")
+	byHand := "apt-get update && apt-get install -y --no-install-recommends " + names
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("package %s is missing; as root: %s", pkg, byHand)
+		return fmt.Errorf("of %s something is missing; as root: %s", names, byHand)
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("package %s is missing and there is no apt-get: install its programs by hand", pkg)
+		return fmt.Errorf("of %s something is missing and there is no apt-get: install it by hand", names)
 	}
-	for _, action := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", pkg}} {
+	for _, action := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, packages...)} {
 		// Another apt-get may be at work on a machine that has just booted.
 		args := append([]string{"-q", "-o", "DPkg::Lock::Timeout=120"}, action...)
 		cmd := exec.CommandContext(ctx, "apt-get", args...)

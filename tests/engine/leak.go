@@ -4,10 +4,8 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,7 +40,7 @@ func (d *Daemon) KillInLoad(t TB, size int) Interrupted {
 	left.Chain = d.Chains() + "/" + strings.TrimPrefix(DiffID(first), "sha256:")
 	layers, sets, temps := d.Layers(), d.List(d.ImageDir()+"/layerdb/tmp"), d.List("tmp")
 
-	cmd, out := d.begin(t, bytes.NewReader(archive), "load", "--quiet")
+	load := d.Begin(t, bytes.NewReader(archive), "load", "--quiet")
 	Eventually(t, "the second layer of the load", func() bool {
 		newSets, newLayers := since(sets, d.List(d.ImageDir()+"/layerdb/tmp")), since(layers, d.Layers())
 		if len(newSets) != 1 || len(newLayers) != 2 || !d.Has(left.Chain+"/cache-id") {
@@ -52,9 +50,7 @@ func (d *Daemon) KillInLoad(t TB, size int) Interrupted {
 		return true
 	})
 	d.Kill(t)
-	if err := cmd.Wait(); err == nil {
-		t.Fatalf("load: was done before the kill: %s", out)
-	}
+	load.Fail(t)
 	_, left.ChainLayer = d.Registered(t, filepath.Base(left.Chain))
 	left.Layer = slices.DeleteFunc(layers, func(l string) bool { return l == left.ChainLayer })[0]
 	if now := since(temps, d.List("tmp")); len(now) == 1 {
@@ -71,7 +67,7 @@ func (d *Daemon) KillInRemove(t TB) (record, layer string) {
 	d.DockerIn(t, bytes.NewReader(content), "import", "-", "never:3")
 	_, layer = d.Registered(t, DiffID(content))
 
-	cmd, out := d.begin(t, nil, "rmi", "never:3")
+	remove := d.Begin(t, nil, "rmi", "never:3")
 	Eventually(t, "the release of the layer", func() bool {
 		for _, name := range d.List(d.Chains()) {
 			if strings.HasSuffix(name, "-removing") {
@@ -81,8 +77,9 @@ func (d *Daemon) KillInRemove(t TB) (record, layer string) {
 		return record != ""
 	})
 	d.Kill(t)
-	if err := cmd.Wait(); err == nil || !d.Has(record) {
-		t.Fatalf("rmi: was done before the kill: %s", out)
+	remove.Fail(t)
+	if !d.Has(record) {
+		t.Fatalf("rmi: was done before the kill")
 	}
 	return record, layer
 }
@@ -96,22 +93,6 @@ func manyFiles(size int) []byte {
 		files = append(files, File{Name: fmt.Sprintf("many/%d", i), Data: "x"})
 	}
 	return Tar(files...)
-}
-
-// begin starts a docker command that is not expected to end well.
-func (d *Daemon) begin(t TB, stdin *bytes.Reader, args ...string) (*exec.Cmd, *bytes.Buffer) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	cmd, out := d.Command(ctx, args...), new(bytes.Buffer)
-	if stdin != nil {
-		cmd.Stdin = stdin
-	}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v", err)
-	}
-	return cmd, out
 }
 
 // Lose removes a file or a directory below the data root, as a disk or a

@@ -2,11 +2,6 @@
 
 package engine
 
-import (
-	"bytes"
-	"os/exec"
-)
-
 // A Pull is a docker pull that is under way: its first layer is registered,
 // its second does not come.
 type Pull struct {
@@ -14,8 +9,7 @@ type Pull struct {
 	Layer  string // the first layer
 
 	registry *Registry
-	cmd      *exec.Cmd
-	out      *bytes.Buffer
+	command  *Running
 }
 
 // BeginPull starts a pull and waits until its first layer is registered.
@@ -23,7 +17,7 @@ func (d *Daemon) BeginPull(t TB) *Pull {
 	t.Helper()
 	first := Tar(d.Base(t, File{Name: "pulled", Data: "1"})...)
 	p := &Pull{registry: NewRegistry(t, first, Tar(File{Name: "second", Data: "2"}))}
-	p.cmd, p.out = d.begin(t, nil, "pull", p.registry.Image)
+	p.command = d.Begin(t, nil, "pull", p.registry.Image)
 	Eventually(t, "the first layer of the pull", func() bool {
 		return d.Has(d.Chains() + "/" + p.registry.Chain[len("sha256:"):] + "/cache-id")
 	})
@@ -35,9 +29,7 @@ func (d *Daemon) BeginPull(t TB) *Pull {
 func (p *Pull) Finish(t TB) string {
 	t.Helper()
 	p.registry.GoOn()
-	if err := p.cmd.Wait(); err != nil {
-		t.Fatalf("pull: %v: %s", err, p.out)
-	}
+	p.command.Finish(t)
 	return p.registry.Image
 }
 
@@ -46,8 +38,6 @@ func (d *Daemon) KillInPull(t TB) *Pull {
 	t.Helper()
 	p := d.BeginPull(t)
 	d.Kill(t)
-	if err := p.cmd.Wait(); err == nil {
-		t.Fatalf("pull: was done before the kill: %s", p.out)
-	}
+	p.command.Fail(t)
 	return p
 }

@@ -122,11 +122,15 @@ func (a *asking) containers(ctx context.Context) error {
 }
 
 func (a *asking) container(ctx context.Context, id string) error {
+	who := "container " + id
 	i, err := a.c.ContainerInspect(ctx, id)
+	if isWithoutLayer(err) {
+		a.live["containers/"+id] = who
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	who := "container " + i.ID
 	record := a.d.MountRecord(i.ID)
 	writable, err := a.word(record + "/mount-id")
 	if err != nil {
@@ -136,7 +140,7 @@ func (a *asking) container(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"containers/" + i.ID, record, a.d.LayerDir() + "/" + writable, a.d.LayerDir() + "/" + initial} {
+	for _, name := range []string{"containers/" + id, record, a.d.LayerDir() + "/" + writable, a.d.LayerDir() + "/" + initial} {
 		a.live[name] = who
 	}
 	a.graph(i.GraphDriver, who)
@@ -186,7 +190,7 @@ func (a *asking) builds(ctx context.Context) error {
 // below adds what the layers lie on and their short links, where the driver
 // keeps such: the kernel mounts by those, whatever any record says.
 func (a *asking) below() error {
-	if a.d.Driver != "overlay2" {
+	if a.d.Links() == "" {
 		return nil
 	}
 	for _, layer := range a.d.Layers() {
@@ -201,15 +205,15 @@ func (a *asking) below() error {
 		if err != nil {
 			return err
 		}
-		a.live["overlay2/l/"+link] = who
+		a.live[a.d.Links()+"/"+link] = who
 		lower, err := a.word(layer + "/lower")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the base has none
 			return err
 		}
 		for short := range strings.SplitSeq(lower, ":") {
-			if target, err := os.Readlink(a.d.Path("overlay2/" + short)); err == nil {
-				a.live["overlay2/"+short] = who
-				a.live[path.Join("overlay2", "l", path.Dir(target))] = who
+			if target, err := os.Readlink(a.d.Path(a.d.LayerDir() + "/" + short)); err == nil {
+				a.live[a.d.LayerDir()+"/"+short] = who
+				a.live[path.Join(a.d.Links(), path.Dir(target))] = who
 			}
 		}
 	}
