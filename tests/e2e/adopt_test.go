@@ -26,15 +26,10 @@ import (
 )
 
 func TestAdopt(t *testing.T) {
-	for _, driver := range both {
-		for name, test := range map[string]func(*testing.T, *host){
-			"orphans": adoptOrphans, "in use": adoptInUse, "outcomes": adoptOutcomes,
-		} {
-			t.Run(name+"/"+driver, func(t *testing.T) {
-				t.Parallel()
-				test(t, newHost(t, driver))
-			})
-		}
+	for name, test := range map[string]func(*testing.T, *host){
+		"orphans": adoptOrphans, "in use": adoptInUse, "outcomes": adoptOutcomes,
+	} {
+		at(t, everywhere, name, test)
 	}
 }
 

@@ -130,6 +130,7 @@ var (
 	isHeld    = []string{"held"}
 	isUnsure  = []string{"unsure"}
 	isPending = []string{"held", "young"}
+	isBusy    = []string{"used", "held", "young", "unsure"} // whatever keeps it from being taken
 )
 
 // assertComplete asserts that no layer on disk was passed over.

@@ -42,7 +42,7 @@ func (h *host) failure(t *testing.T, before engine.State) (failure string) {
 // tests says so. Each harm is undone before the next.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "overlay2")
+	h := newHost(t, place{"debian", "overlay2"})
 	before := engine.Snapshot(t, h.Daemon)
 	assert.Equal(t, h.failure(t, before), "")
 

@@ -17,11 +17,17 @@ type host struct {
 	dangling string // an image of two layers without a tag
 }
 
+// start starts an empty daemon.
+func (p place) start(t *testing.T) *engine.Daemon {
+	t.Helper()
+	return engine.Start(t, suite.engines[p.engine], engine.Options{Driver: p.driver, Dir: suite.dir})
+}
+
 // newHost starts a daemon and furnishes it. What makes the images is what
 // differs between real ones: import, classic builder, BuildKit, load.
-func newHost(t *testing.T, driver string) *host {
+func newHost(t *testing.T, p place) *host {
 	t.Helper()
-	h := &host{Daemon: engine.Start(t, suite.engine, engine.Options{Driver: driver, Dir: suite.dir})}
+	h := &host{Daemon: p.start(t)}
 	h.Import(t, "base:1", h.Base(t)...)
 	h.Build(t, "app:1", "FROM base:1\nCOPY a /a\nLABEL protected=true\n", engine.File{Name: "a", Data: "a"})
 	h.BuildKit(t, "bk:1", "FROM base:1\nCOPY a /a\nRUN head -c 999 /dev/urandom >/b\n", engine.File{Name: "a", Data: "bk"})
@@ -48,4 +54,12 @@ func (h *host) stopped(t *testing.T, f func()) {
 	h.Stop(t)
 	f()
 	h.again(t)
+}
+
+// content is where in a layer's directory its files are.
+func (h *host) content() string {
+	if h.Driver == "vfs" {
+		return ""
+	}
+	return "/diff"
 }

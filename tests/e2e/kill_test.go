@@ -47,7 +47,7 @@ func killInRemove(t *testing.T, h *host) []want {
 }
 
 // The layers of a container that could not be recorded: the daemon leaves them
-// (until 29.1.4) when it cannot write its record, as on a full disk.
+// when it cannot write its record, as on a full disk; the newest only the -init.
 func failedCreate(t *testing.T, h *host) []want {
 	before := h.Layers()
 	records := h.Path(filepath.Dir(h.MountRecord(h.made)))
@@ -60,14 +60,14 @@ func failedCreate(t *testing.T, h *host) []want {
 	assert.ErrorContains(t, err, "not a directory")
 	h.again(t)
 	left := added(before, h.Layers())
-	assert.Equal(t, len(left), 2, "a writable layer and its -init: %v", left)
+	assert.Check(t, len(left) > 0, "no layer is left")
 	return []want{orphan("layer", left...)}
 }
 
 // The short link of a layer whose making failed: the driver removes the
 // directory and forgets the link.
 func strayLink(t *testing.T, h *host) []want {
-	before := h.List("overlay2/l")
+	before := h.List(h.Links())
 	_, base := h.Registered(t, engine.DiffID(engine.Tar(h.Base(t)...)))
 	away := h.Path(base + "/link.away")
 	assert.NilError(t, os.Rename(h.Path(base+"/link"), away))
@@ -76,7 +76,7 @@ func strayLink(t *testing.T, h *host) []want {
 	assert.ErrorContains(t, err, "no such file or directory")
 	h.again(t)
 	var wants []want
-	for _, link := range added(before, h.List("overlay2/l")) {
+	for _, link := range added(before, h.List(h.Links())) {
 		wants = append(wants, orphan("link", link))
 	}
 	assert.Equal(t, len(wants), 1, "%v", wants)

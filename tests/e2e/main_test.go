@@ -6,7 +6,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,9 +19,9 @@ import (
 
 // suite is what all scenarios share: programs on disk, no state.
 var suite struct {
-	engine  engine.Engine
-	program string // the plugin under test
-	dir     string // where daemons make their directories
+	engines map[string]engine.Engine // by name; latest only where it is installed
+	program string                   // the plugin under test
+	dir     string                   // where daemons make their directories
 }
 
 func TestMain(m *testing.M) {
@@ -39,7 +41,7 @@ func run(m *testing.M) (code int, err error) {
 	if os.Geteuid() != 0 {
 		return 1, fmt.Errorf("needs root: it starts dockerd (sudo make test)")
 	}
-	if suite.engine, err = engine.Debian(ctx); err != nil {
+	if err = findEngines(ctx); err != nil {
 		return 1, err
 	}
 	if suite.dir, err = engine.TempDir(""); err != nil {
@@ -62,4 +64,27 @@ func run(m *testing.M) (code int, err error) {
 	case <-ctx.Done():
 		return 130, ctx.Err()
 	}
+}
+
+// findEngines sets the engines of the suite. Debian's and what its drivers
+// need are installed where they are missing.
+func findEngines(ctx context.Context) error {
+	debian, err := engine.Debian(ctx)
+	if err != nil {
+		return err
+	}
+	if err := engine.InstallFuseOverlayfs(ctx); err != nil {
+		return err
+	}
+	suite.engines = map[string]engine.Engine{debian.Name: debian}
+	latest, err := engine.Latest(ctx)
+	switch {
+	case err == nil:
+		suite.engines[latest.Name] = latest
+	case errors.Is(err, fs.ErrNotExist):
+		fmt.Fprintln(os.Stderr, "e2e: without:", err)
+	default:
+		return err
+	}
+	return nil
 }

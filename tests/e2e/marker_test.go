@@ -23,7 +23,7 @@ import (
 // are said to be of a medium that cannot.
 func TestMarker(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "overlay2")
+	h := newHost(t, place{"debian", "overlay2"})
 	cut := h.KillInImport(t, 1<<20)
 	h.again(t)
 	api, err := client.NewClientWithOpts(client.WithHost(h.Host), client.WithAPIVersionNegotiation())

@@ -33,7 +33,7 @@ var scans = flag.Int("scans", 60, "how many scans TestRaces makes")
 // used.
 func TestRaces(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "overlay2")
+	h := newHost(t, place{"debian", "overlay2"})
 	// What was made before the daemon started has no age to protect it.
 	stock := h.stock(t, max(20, *scans/4))
 	h.again(t)

@@ -26,13 +26,8 @@ import (
 )
 
 func TestRescue(t *testing.T) {
-	for _, driver := range both {
-		for name, test := range map[string]func(*testing.T, *host){"chain": rescueChain, "written": rescueWritten} {
-			t.Run(name+"/"+driver, func(t *testing.T) {
-				t.Parallel()
-				test(t, newHost(t, driver))
-			})
-		}
+	for name, test := range map[string]func(*testing.T, *host){"chain": rescueChain, "written": rescueWritten} {
+		at(t, everywhere, name, test)
 	}
 }
 
