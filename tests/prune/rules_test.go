@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +28,11 @@ func (w *world) execute(o prune.Options) *prune.Result {
 	return result
 }
 
-// restart is the daemon starting anew.
+// restart is the daemon starting anew. It sees what the process before it saw.
 func (w *world) restart() {
-	w.Host.Owner = &scan.Process{PID: w.Host.Owner.PID + 1, Name: "dockerd", Started: time.Now()}
+	pid := w.Host.Owner.PID + 1
+	assert.NilError(w.t, os.Symlink("1", filepath.Join(w.proc(), strconv.Itoa(pid))))
+	w.Host.Owner = &scan.Process{PID: pid, Name: "dockerd", Started: time.Now()}
 	w.Host.TmpMade = time.Now()
 }
 
