@@ -64,7 +64,7 @@ lint: ## run the linter
 
 .PHONY: bench
 bench: ## run the benchmarks; they report ratios (root)
-	go test -run '^$$' -bench . -benchtime 3x -timeout 60m ./tests/bench/... ./scan/tree/... ./scan/usage/... ./scan/source/...
+	go test -run '^$$' -bench . -benchtime 3x -timeout 120m ./tests/bench/... ./scan/tree/... ./scan/usage/... ./scan/source/... ./prune/unlink/...
 
 .PHONY: cover
 cover: ## measure what the tests cover

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,13 @@ const immutable, appendOnly = 0x10, 0x20
 func plantFlags(t *testing.T, root string) {
 	t.Helper()
 	plant(t, root, "t/f", "t/immutable", "t/append", "t/dir/f", "t/dir/d/f", "t/log/f", "t/empty/")
+	for name, mode := range map[string]uint32{"fifo": unix.S_IFIFO, "socket": unix.S_IFSOCK, "whiteout": unix.S_IFCHR} {
+		dir := mkdir(t, root, "t/"+name+"/")
+		assert.NilError(t, unix.Mknod(filepath.Join(dir, name), mode|0o600, 0))
+		setFlags(t, dir, immutable)
+	}
+	assert.NilError(t, os.Symlink("f", filepath.Join(mkdir(t, root, "t/link"), "link")))
+	setFlags(t, filepath.Join(root, "t/link"), immutable)
 	setFlags(t, filepath.Join(root, "t/immutable"), immutable)
 	setFlags(t, filepath.Join(root, "t/append"), appendOnly)
 	setFlags(t, filepath.Join(root, "t/dir"), immutable)
@@ -35,10 +43,15 @@ func TestFlags(t *testing.T) {
 			assert.ErrorIs(t, p.Err, unix.EPERM)
 			paths = append(paths, p.Path)
 		}
-		assert.DeepEqual(t, paths, []string{"t/append", "t/dir/d", "t/dir/f", "t/empty", "t/immutable", "t/log/f"})
+		assert.DeepEqual(t, paths, []string{
+			"t/append", "t/dir/d", "t/dir/f", "t/empty", "t/fifo/fifo", "t/immutable", "t/link/link", "t/log/f", "t/socket/socket",
+			"t/whiteout/whiteout",
+		})
 		assert.Equal(t, flags(t, filepath.Join(root, "t/immutable")), immutable)
 		assert.Equal(t, flags(t, filepath.Join(root, "t/dir")), immutable)
-		assert.DeepEqual(t, left(t, root), []string{"t", "t/append", "t/dir", "t/dir/d", "t/dir/f", "t/empty", "t/immutable", "t/log", "t/log/f"})
+		paths = append(paths, "t", "t/dir", "t/fifo", "t/link", "t/log", "t/socket", "t/whiteout")
+		slices.Sort(paths)
+		assert.DeepEqual(t, left(t, root), paths)
 
 		_, err = remove(t, c, root, Options{ClearFlags: true})
 		assert.NilError(t, err)

@@ -115,8 +115,12 @@ func swaps(root string) []swap {
 	above := filepath.Dir(at)
 	link := func(at string) swap {
 		return swap{"link at " + filepath.Base(at), func() error {
-			_ = os.Rename(at, aside) // it may be gone
-			return os.Symlink(outside, at)
+			_ = os.Rename(at, aside)                           // it may be gone
+			up, err := filepath.Rel(filepath.Dir(at), outside) // an absolute one is easier to catch
+			if err != nil {
+				return err
+			}
+			return os.Symlink(up, at)
 		}, func() error { return os.Remove(at) }}
 	}
 	bind := func(from, at string) swap {

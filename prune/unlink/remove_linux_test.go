@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
@@ -105,6 +106,29 @@ func TestHardLinks(t *testing.T) {
 	})
 }
 
+// TestLastLink takes one of two names while another worker is about to take the
+// other: whoever comes last counts the inode.
+func TestLastLink(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, "t/f")
+	assert.NilError(t, os.Link(filepath.Join(root, "t/f"), filepath.Join(root, "other")))
+	bytes := du(t, root, "t")
+	c := New(1)
+	c.linked.Lock() // as the other worker does
+	met, done := make(chan struct{}), make(chan Report)
+	go func() {
+		h := &hook{Context: t.Context(), at: 2, do: func() { close(met) }} // the second look is before the file
+		r, err := c.Remove(h, open(t, root), "t", Options{Mounted: nothing})
+		assert.Check(t, err)
+		done <- r
+	}()
+	<-met
+	time.Sleep(20 * time.Millisecond) // it sees two links meanwhile; if it is too slow for that, it sees one
+	assert.NilError(t, os.Remove(filepath.Join(root, "other")))
+	c.linked.Unlock()
+	assert.DeepEqual(t, <-done, Report{Files: 1, Dirs: 1, Bytes: bytes})
+}
+
 // TestUncounted counts entries alone.
 func TestUncounted(t *testing.T) {
 	root := t.TempDir()
@@ -190,10 +214,12 @@ func TestUnsafe(t *testing.T) {
 		assert.NilError(t, unix.Mount("none", "/proc", "tmpfs", 0, ""))
 		_, err := remove(t, crew(beneath.Calls{}, 1), root, Options{})
 		assert.ErrorIs(t, err, ErrUnsafe)
+		_, err = remove(t, crew(beneath.Calls{}, 1), filepath.Join(root, "file"), Options{})
+		assert.ErrorIs(t, err, ErrUnsafe)
 		return
 	}
 	root := t.TempDir()
-	plant(t, root, "t/a/f", "t/f")
+	plant(t, root, "t/a/f", "t/f", "file/t")
 	before := manifest(t, root)
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestUnsafe$")
 	cmd.Env = append(os.Environ(), "UNLINK_ROOT="+root)

@@ -20,19 +20,20 @@ import (
 func TestCancelled(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
-			cancelled(t, m.calls, 1, "t/a/b/c/f", "t/a/f", "t/d/f", "t/e/f", "t/f")
+			cancelled(t, m.calls, 1, 0, "t/a/b/c/f", "t/a/b/c/g", "t/a/f", "t/d/f", "t/e/f", "t/f")
 		})
 	}
 }
 
 // TestCancelledDeep does so where part of the tree is in the trash.
 func TestCancelledDeep(t *testing.T) {
-	cancelled(t, modes[0].calls, 7, "t"+strings.Repeat("/d", maxDepth+3)+"/f", "t/f")
+	cancelled(t, modes[0].calls, 7, 1, "t"+strings.Repeat("/d", maxDepth+3)+"/f", "t/f")
 }
 
 // cancelled removes a tree of the names time and again, and cancels after one
-// step, after step more, and so on.
-func cancelled(t *testing.T, calls beneath.Calls, step int, names ...string) {
+// step, after step more, and so on. The queue, 1 if the tree needs one, may go
+// after that.
+func cancelled(t *testing.T, calls beneath.Calls, step, queue int, names ...string) {
 	root := t.TempDir()
 	dir := open(t, root)
 	o := Options{Mounted: nothing, Trash: dir}
@@ -41,7 +42,11 @@ func cancelled(t *testing.T, calls beneath.Calls, step int, names ...string) {
 		all := left(t, root)
 		before := openFiles(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		h := &hook{Context: ctx, at: at, do: cancel}
+		then := len(all)
+		h := &hook{Context: ctx, at: at, do: func() {
+			then = len(left(t, root))
+			cancel()
+		}}
 		r, err := crew(calls, 1).Remove(h, dir, "t", o)
 		assert.Equal(t, openFiles(t), before)
 		if over = h.calls < at; over {
@@ -51,6 +56,7 @@ func cancelled(t *testing.T, calls beneath.Calls, step int, names ...string) {
 		}
 		rest := left(t, root)
 		if r.Deep == "" {
+			assert.Check(t, over || len(rest) >= then-queue, "%d went after it was cancelled", then-len(rest))
 			assert.Equal(t, int64(len(rest)), int64(len(all))-r.Files-r.Dirs)
 			for _, path := range rest {
 				assert.Check(t, slices.Contains(all, path), path)

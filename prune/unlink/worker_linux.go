@@ -63,15 +63,15 @@ func (w *worker) run() {
 	for len(w.stack) > 0 {
 		f := w.stack[len(w.stack)-1]
 		switch n := len(f.names); {
-		case !w.stopped() && n > 0:
+		case w.stopped() || n == 0 && f.ended:
+			w.stack = w.stack[:len(w.stack)-1]
+			w.leave(f)
+		case n > 0:
 			name := f.names[n-1]
 			f.names = f.names[:n-1]
 			w.down(f, name, n > 1 || !f.ended)
-		case !w.stopped() && !f.ended:
-			w.read(f)
 		default:
-			w.stack = w.stack[:len(w.stack)-1]
-			w.leave(f)
+			w.read(f)
 		}
 	}
 }
