@@ -177,34 +177,39 @@ func TestAsked(t *testing.T) {
 	assert.DeepEqual(t, manifest(t, root), before)
 }
 
-// TestAskedAgain stops when something is mounted in the middle, and says so if
-// it was at the end.
+// TestAskedAgain stops when something is mounted in the middle of a small or a
+// large directory, and says so if it was at the end.
 func TestAskedAgain(t *testing.T) {
-	root := t.TempDir()
-	var names []string
-	for i := range 3000 {
-		names = append(names, fmt.Sprintf("t/a/f%d", i))
-	}
-	plant(t, root, names...)
-	no := errors.New("mounted in a namespace")
-	asked, again := 0, make(chan struct{})
-	o := Options{Mounted: func() error {
-		if asked++; asked == 1 {
-			return nil
+	for _, files := range []int{300, 5000} {
+		root := t.TempDir()
+		var names []string
+		for i := range files {
+			names = append(names, fmt.Sprintf("t/a/f%d", i))
 		}
-		close(again)
-		return no
-	}}
-	wait := &hook{Context: context.Background(), at: 100, do: func() { <-again }}
-	r, err := New(1).Remove(wait, open(t, root), "t", o)
-	assert.ErrorIs(t, err, no)
-	assert.Check(t, r.Files > 0 && r.Files < 3000, "%d files", r.Files)
-	assert.Equal(t, asked, 2)
+		plant(t, root, names...)
+		no := errors.New("mounted in a namespace")
+		asked, again := 0, make(chan struct{})
+		o := Options{Mounted: func() error {
+			if asked++; asked == 1 {
+				return nil
+			}
+			close(again)
+			return no
+		}}
+		wait := &hook{Context: t.Context(), at: 100, do: func() {
+			<-again
+			time.Sleep(50 * time.Millisecond) // until the answer has come
+		}}
+		r, err := New(1).Remove(wait, open(t, root), "t", o)
+		assert.ErrorIs(t, err, no)
+		assert.Check(t, r.Files > 0 && r.Files < int64(files), "%d files", r.Files)
+		assert.Equal(t, asked, 2)
 
-	asked, again = 0, make(chan struct{})
-	r, err = New(1).Remove(context.Background(), open(t, root), "t", o)
-	assert.ErrorIs(t, err, no)
-	assert.Equal(t, r.Dirs, int64(2))
+		asked, again = 0, make(chan struct{})
+		r, err = New(1).Remove(t.Context(), open(t, root), "t", o)
+		assert.ErrorIs(t, err, no)
+		assert.Equal(t, r.Dirs, int64(2))
+	}
 }
 
 // TestUnsafe has neither openat2 nor anything that tells the mount id.
