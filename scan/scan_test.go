@@ -40,3 +40,18 @@ func TestErrorsBecomeDoubts(t *testing.T) {
 		})
 	}
 }
+
+// A layer in use names a short link that leads nowhere: any layer may be the
+// one that it misses.
+func TestLinkWithoutTargetIsADoubt(t *testing.T) {
+	g := testGraph()
+	old := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	top, stray, below := g.addLayer("top", old), g.addLayer("stray", old), g.addLayer("below", old)
+	link := Node{KindLink, "overlay2/l/LINK"}
+	g.Live(top, "image", "x")
+	g.Refer(top, link, ByLower)
+	assert.Equal(t, verdictOf(t, g, stray), Unsure)
+	g.Refer(link, below, ByLink)
+	assert.Equal(t, verdictOf(t, g, stray), Orphan)
+	assert.Equal(t, verdictOf(t, g, below), Used)
+}

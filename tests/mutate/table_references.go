@@ -21,7 +21,7 @@ var holders = []mutation{
 	{5, "contents that are roots by inode", "scan/source/processes_inodes.go", "\tp.byDiff()\n", ""},
 	{5, "strays", "scan/source/processes_inodes.go", "p.g.Host.Strays = append(p.g.Host.Strays, scan.OpenFile{FileKey: key, By: s.String()})", "_, _ = key, s"},
 	{5, "processes that cannot be read", "scan/source/processes_refused.go", "if count > 0 {", "if count < 0 {"},
-	{5, "an overlay that is mounted nowhere", "scan/source/processes_unmounted.go", "if err != nil || seen[s.pid] ||", "if true || seen[s.pid] ||"},
+	{5, "an overlay that is mounted nowhere", "scan/source/processes_unmounted.go", "if seen[s.pid] {", "if !seen[s.pid] {"},
 	{5, "shims", "scan/source/processes_named.go", "if n.Kind == scan.KindContainer || n.Kind == scan.KindMount {", "if false {"},
 	{5, "swap files", "scan/source/processes_named.go", `p.kernelFile(mount.Unescape(fields[0]), "swap space", where)`, ""},
 	{5, "loop devices", "scan/source/processes_named.go", `p.kernelFile(strings.TrimSuffix(string(path), "\n"), "open as "+device, where)`, "_, _ = device, path"},

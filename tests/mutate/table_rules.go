@@ -47,6 +47,25 @@ var recognised = []mutation{
 	{3, "build ids of any length", "scan/names.go", "return len(name) == 25 &&", "return"},
 }
 
+// The two halves of a scan, whose order is part of its design.
+const (
+	enumerate = `	for _, b := range in.Backends {
+		report := Report{Source: SourceID("backend " + b.Name), Began: in.Now()}
+		before := len(g.Objects)
+		err := b.Enumerate(ctx, in, g)
+		report.Note = fmt.Sprintf("%d objects", len(g.Objects)-before)
+		g.finish(in, report, err, Scope{Backend: b.Name})
+	}
+`
+	collect = `	for _, s := range sources {
+		report := Report{Source: s.ID, Began: in.Now()}
+		note, err := s.Collect(ctx, in, g)
+		report.Note = note
+		g.finish(in, report, err, Scope{})
+	}
+`
+)
+
 // ages are breaks of rule 4: old enough, provably.
 var ages = []mutation{
 	{4, "times in the future", "scan/age.go", "case made.After(p.Now) || o.Stamp.Change.After(p.Now):", "case false:"},
@@ -67,7 +86,8 @@ var ages = []mutation{
 	{4, "parents of young things", "scan/classify.go", "c.spread(Held, Unknown, Unsure, Young)", "c.spread(Held, Unknown, Unsure)"},
 	{4, "writable layers by when they were made", "scan/contract.go", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeLastChange,", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeMade,"},
 	{4, "what was made between listing and reading", "scan/scan.go", "\tg.addLate(in)\n", ""},
-	{4, "objects after references", "scan/source/all.go", "\tDownloads,\n\tLayerDB,\n\tImageDB,\n\tContainers,", "\tDownloads,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
+	{4, "references before objects", "scan/scan.go", enumerate + collect, collect + enumerate},
+	{4, "containers before mount records", "scan/source/all.go", "\tDownloads,\n\tLayerDB,\n\tImageDB,\n\tContainers,", "\tDownloads,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
 	{4, "write-sets that processes have open", "scan/source/processes.go", "p.writeSet(name, f)", "_ = name"},
 }
 

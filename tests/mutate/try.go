@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -31,11 +30,11 @@ func (m mutation) apply(text string) (string, error) {
 	return strings.Replace(text, m.old, m.new, 1), nil
 }
 
-// stages are the packages whose tests are asked, after those of the package
-// that is broken: the quick ones first. The first that is red ends it.
+// stages are the packages whose tests are asked, the quick ones first; the
+// first that is red ends it.
 var stages = [][]string{
-	{"./tests/scan"},
-	{"./scan", "./scan/source", "./scan/mount", "./scan/process"},
+	{"./scan", "./tests/scan"},
+	{"./scan/source", "./scan/mount", "./scan/process"},
 	{"./tests/property", "./tests/conformance"},
 	{"./tests/script"},
 }
@@ -67,7 +66,7 @@ func (t *tester) try(ctx context.Context, m mutation) (result, bool) {
 	if err := os.WriteFile(path, []byte(broken), 0o644); err != nil {
 		return result{"ERROR", err.Error()}, false
 	}
-	test, err := t.test(ctx, slices.Concat([][]string{{"./" + filepath.Dir(m.file)}}, t.stages))
+	test, err := t.test(ctx, t.stages)
 	if restored := os.WriteFile(path, text, 0o644); err == nil {
 		err = restored
 	}
