@@ -29,6 +29,8 @@ type world struct {
 	mu     sync.Mutex
 	log    []string      // requests that the daemon got
 	logged chan struct{} // one for each
+	daemon *exec.Cmd     // that was started last
+	unlock func() error  // lets go of the lock
 }
 
 type worldKey struct{}
@@ -66,6 +68,7 @@ func dockerd(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Stderr = &failure
 	ts.Check(cmd.Start())
 	w.logged = make(chan struct{}, 1000)
+	w.daemon = cmd
 	ts.Defer(func() {
 		_ = cmd.Process.Kill() // it may have ended by itself
 		_ = cmd.Wait()
@@ -82,6 +85,13 @@ func dockerd(ts *testscript.TestScript, _ bool, args []string) {
 			w.logged <- struct{}{}
 		}
 	}()
+}
+
+// dies kills the daemon that was started last.
+func dies(ts *testscript.TestScript, _ bool, _ []string) {
+	daemon := worldOf(ts).daemon
+	ts.Check(daemon.Process.Kill())
+	_ = daemon.Wait() // it was killed
 }
 
 // command prepares a program to run as exec would.
@@ -118,16 +128,20 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 var (
 	clock      = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
-	bytesField = regexp.MustCompile(`"SizeBytes":( ?)\d+`)
+	bytesField = regexp.MustCompile(`("\w*Bytes"):( ?)-?\d+`)
+	moment     = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
+	runID      = regexp.MustCompile(`\d{8}T\d{6}-[0-9a-f]{6}`)
 )
 
 // json stdout FILE compares what was printed with a file, after ids, the work
-// directory, times and sizes were replaced by what they are.
+// directory, times, runs and sizes were replaced by what they are.
 func jsonIs(ts *testscript.TestScript, _ bool, args []string) {
 	got := worldOf(ts).root.Symbols(ts.ReadFile(args[0]))
 	got = strings.ReplaceAll(got, ts.MkAbs("."), "$WORK")
 	got = clock.ReplaceAllString(got, `"TIME"`)
-	got = bytesField.ReplaceAllString(got, `"SizeBytes":${1}BYTES`)
+	got = bytesField.ReplaceAllString(got, `${1}:${2}BYTES`)
+	got = moment.ReplaceAllString(got, "TIME")
+	got = runID.ReplaceAllString(got, "RUN")
 	if want := ts.ReadFile(args[1]); got != want {
 		ts.Fatalf("got:\n%s\nwant:\n%s", got, want)
 	}

@@ -47,6 +47,10 @@ func TestScripts(t *testing.T) {
 			"json":      jsonIs,
 			"interrupt": interrupt,
 			"terminal":  terminal,
+			"answer":    answer,
+			"dies":      dies,
+			"lock":      lock,
+			"unlock":    unlock,
 			"asked":     asked,
 		},
 		Setup: func(env *testscript.Env) error {
