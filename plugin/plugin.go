@@ -123,6 +123,7 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 		newRestoreCommand(dockerCLI, options),
 		newPurgeCommand(dockerCLI, options),
 		newRunsCommand(dockerCLI, options),
+		newRescueCommand(dockerCLI, options),
 		newVersionCommand(dockerCLI),
 	)
 	for _, sub := range cmd.Commands() {

@@ -107,5 +107,5 @@ func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 	if ctx.Err() != nil {
 		return silentExit(exitInterrupted)
 	}
-	return q.status(errors.Join(err, refused), len(purged))
+	return q.status(refused, err, len(purged))
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -33,9 +34,12 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 	return s, err
 }
 
-// status is how restore and purge exit: 4 if some of it was done.
-func (s *session) status(problem error, done int) error {
+// status is how restore, purge and rescue exit: 4 if only some of what was
+// meant went, 1 if something was meant that is not there.
+func (s *session) status(refused, problem error, done int) error {
 	switch {
+	case refused != nil:
+		return errors.Join(problem, refused)
 	case problem != nil && done > 0:
 		return cli.StatusError{Cause: problem, StatusCode: exitPartly}
 	case problem == nil && s.trouble != nil:

@@ -3,6 +3,7 @@ package plugin
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,29 @@ func TestBrakes(t *testing.T) {
 	assert.NilError(t, r.brake())
 	r.session, r.options.allowDamaged = &session{}, true
 	assert.NilError(t, r.brake())
+}
+
+// A run that would take most of a driver's layers asks with --force, and warns
+// a person.
+func TestMostAsks(t *testing.T) {
+	r, _ := removing(t, removeOptions{force: true})
+	r.seen.graph = scan.NewGraph()
+	r.taken, r.seen.findings, r.session = nil, nil, &session{}
+	for i := range 50 {
+		f := scan.Finding{ID: fmt.Sprint(i), Type: scan.TypeLayer, Verdict: scan.Orphan, Default: true}
+		r.seen.graph.Add(scan.Object{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}})
+		f.Parts = []*scan.Object{{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}}}
+		r.seen.findings = append(r.seen.findings, &f)
+	}
+	r.taken = r.seen.findings
+	r.makePlan(prune.Limits{})
+	err := r.brake()
+	assert.Error(t, err, "50 of the 50 layers of overlay2 would go")
+	assert.Check(t, strings.HasSuffix(hints(err)[0], "--allow-most"), "%v", hints(err))
+	r.options.allowMost = true
+	assert.NilError(t, r.brake())
+	r.options = &removeOptions{}
+	assert.NilError(t, r.brake(), "a person is asked")
 }
 
 func TestRemoveOptions(t *testing.T) {

@@ -93,7 +93,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		out.end()
 		_, _ = fmt.Fprint(dockerCLI.Out(), restored(back, q.in.Daemon != nil))
 	}
-	return q.status(errors.Join(err, refused), len(back))
+	return q.status(refused, err, len(back))
 }
 
 // restored says what a person should know of what came back.
