@@ -27,7 +27,7 @@ func (r *removal) execute(ctx context.Context) error {
 		r.progress.show("Freeing expired quarantine…")
 		purged, err := r.session.Purge(ctx, r.expired)
 		for _, h := range purged {
-			r.printer.item("Deleted from quarantine", h.Step)
+			r.printer.item("Purged", h.Step)
 			a.purged.add(prune.Bytes(h.Step))
 		}
 		problems = append(problems, err)
@@ -52,12 +52,29 @@ func (r *removal) execute(ctx context.Context) error {
 	return r.status(ctx, a, errors.Join(problems...))
 }
 
-// pinned are the image layers that the daemon counts until it restarts.
+// pinned are those that only the daemon's memory keeps, and that a prune takes
+// after its next restart: not what quarantine or another orphan still needs.
 func (r *removal) pinned(ctx context.Context) ([]*scan.Finding, error) {
-	findings := scan.Pinned(r.seen.graph, r.seen.policy)
+	restarted := scan.Restarted(r.seen.graph, r.seen.policy)
+	if restarted == nil {
+		return nil, nil
+	}
+	taken, orphan := among(r.taken), map[scan.Node]bool{}
+	for _, f := range r.seen.findings {
+		orphan[f.Parts[0].Node] = f.Verdict == scan.Orphan
+	}
+	plan := prune.NewPlan(r.seen.graph, restarted, prune.Options{Purge: r.options.purge, Take: func(f *scan.Finding) bool {
+		return taken(f) || f.Default && !orphan[f.Parts[0].Node]
+	}})
+	goes := map[scan.Node]bool{}
+	for i := range plan.Steps {
+		goes[plan.Steps[i].Objects[0].Node] = true
+	}
 	var pinned []*scan.Finding
-	for i := range findings {
-		pinned = append(pinned, &findings[i])
+	for i := range restarted {
+		if f := &restarted[i]; goes[f.Parts[0].Node] && !orphan[f.Parts[0].Node] {
+			pinned = append(pinned, f)
+		}
 	}
 	return pinned, r.seen.measure(ctx, pinned, r.progress)
 }

@@ -65,7 +65,7 @@ type removal struct {
 
 	session *session // nil: nothing is to be changed
 	seen    *look
-	expired []prune.Held // frees for good
+	expired []prune.Held // in quarantine, and freed for good
 
 	taken   []*scan.Finding // what was asked for
 	plan    prune.Plan      // what of it goes

@@ -163,3 +163,34 @@ func TestRemoveOptions(t *testing.T) {
 		}
 	}
 }
+
+// What the daemon counts until it restarts is told, as far as nothing else
+// needs it then.
+func TestPinned(t *testing.T) {
+	for _, tc := range []struct {
+		options removeOptions
+		want    int
+	}{
+		{removeOptions{}, 1},            // the container's goes to quarantine, and needs its chain there
+		{removeOptions{purge: true}, 2}, // nothing needs either
+	} {
+		r, _ := removing(t, tc.options)
+		g := r.seen.graph
+		need := func(chain string, from scan.Node) {
+			node := scan.ChainNode("overlay2", id64(chain))
+			g.Add(scan.Object{
+				Node: node, Backend: "overlay2", Paths: []string{node.Name}, Stamp: scan.Stamp{Birth: longAgo, Change: longAgo},
+				Usage: &scan.Usage{Bytes: 100, Newest: longAgo, Complete: true},
+			})
+			g.Refer(from, node, scan.ByParent)
+			g.Refer(scan.Node{Kind: scan.KindMemory, Name: "record"}, node, scan.ByParent)
+		}
+		need("8", scan.MountNode("overlay2", id64("6")))
+		need("9", scan.Node{Kind: scan.KindMemory, Name: "another"})
+		g.Live(scan.Node{Kind: scan.KindMemory, Name: "record"}, "mount record until the daemon restarts", "journal")
+		pinned, err := r.pinned(t.Context())
+		assert.NilError(t, err)
+		assert.Equal(t, len(pinned), tc.want, "%+v", tc.options)
+		assert.Equal(t, pinned[len(pinned)-1].ID, id64("9"))
+	}
+}

@@ -20,31 +20,19 @@ func Lost(g *Graph, p Policy) []Doubt {
 	return lost
 }
 
-// Pinned lists what only the memory of the running daemon keeps: orphans as
-// soon as it was restarted. Their parts are the graph's objects.
-func Pinned(g *Graph, p Policy) []Finding {
-	is := func(m Mark) bool { return m.Node.Kind == KindMemory }
+// Restarted is what would be found if the daemon had just been restarted: what
+// only its memory keeps is an orphan then. It is nil if its memory keeps
+// nothing. Parts are the graph's objects.
+func Restarted(g *Graph, p Policy) []Finding {
 	restarted := *g
 	restarted.Marks = nil
 	for _, m := range g.Marks {
-		if !is(m) {
+		if m.Node.Kind != KindMemory {
 			restarted.Marks = append(restarted.Marks, m)
 		}
 	}
 	if len(restarted.Marks) == len(g.Marks) {
 		return nil
 	}
-	now := map[Node]bool{}
-	for _, f := range Classify(g, p) {
-		if f.Verdict == Orphan {
-			now[f.Parts[0].Node] = true
-		}
-	}
-	var pinned []Finding
-	for _, f := range Classify(&restarted, p) {
-		if f.Verdict == Orphan && !now[f.Parts[0].Node] {
-			pinned = append(pinned, f)
-		}
-	}
-	return pinned
+	return Classify(&restarted, p)
 }

@@ -23,8 +23,8 @@ func TestLost(t *testing.T) {
 	assert.Equal(t, len(Lost(g, Policy{})), 2)
 }
 
-// Pinned is what would be an orphan if the daemon's memory were empty.
-func TestPinned(t *testing.T) {
+// What only the daemon's memory keeps is an orphan once it was restarted.
+func TestRestarted(t *testing.T) {
 	g := NewGraph()
 	g.Host.Owner = nil // offline: age is not asked
 	for _, need := range ContractOf(TypeImageLayer).Needs {
@@ -34,15 +34,20 @@ func TestPinned(t *testing.T) {
 		n := ChainNode("overlay2", chain)
 		g.Add(Object{Node: n, Paths: []string{n.Name}})
 	}
-	assert.Equal(t, len(Pinned(g, Policy{})), 0)
+	assert.Check(t, Restarted(g, Policy{}) == nil)
 	memory := Node{KindMemory, "image/overlay2/layerdb/mounts/x"}
 	g.Live(memory, "mount record x until the daemon restarts", "journal")
 	g.Refer(memory, ChainNode("overlay2", "a"), ByParent)
 	g.Refer(memory, ChainNode("overlay2", "b"), ByParent)
 	g.Live(ImageNode("sha256:1"), "image", "API")
 	g.Refer(ImageNode("sha256:1"), ChainNode("overlay2", "b"), ByDiffIDs)
-	pinned := Pinned(g, Policy{})
-	assert.Equal(t, len(pinned), 1)
-	assert.Equal(t, pinned[0].Parts[0].Name, "image/overlay2/layerdb/sha256/a")
+	verdicts := map[string]Verdict{}
+	for _, f := range Restarted(g, Policy{}) {
+		verdicts[f.ID] = f.Verdict
+	}
+	assert.DeepEqual(t, verdicts, map[string]Verdict{"a": Orphan, "b": Used, "c": Orphan})
+	for _, f := range Classify(g, Policy{}) {
+		assert.Equal(t, f.Verdict == Orphan, f.ID == "c")
+	}
 	assert.Equal(t, len(g.Marks), 2, "the graph is as it was")
 }
