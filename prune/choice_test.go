@@ -154,9 +154,16 @@ func TestSavedPlan(t *testing.T) {
 		host = g.Host
 		host.DataRoot = "/srv"
 		assert.ErrorContains(t, saved.Check(disk, &host), "for the data root "+root)
-		moved := *saved
-		moved.FileSystem = "other"
-		assert.ErrorContains(t, moved.Check(disk, &g.Host), "another directory")
+		for _, change := range []func(*Saved){
+			func(s *Saved) { s.FileSystem = "other" },
+			func(s *Saved) { s.Plan.Root.Inode++ },
+			func(s *Saved) { s.Plan.Root.Birth = made },
+		} {
+			moved, plan := *saved, *saved.Plan
+			moved.Plan = &plan
+			change(&moved)
+			assert.ErrorContains(t, moved.Check(disk, &g.Host), "another directory")
+		}
 	})
 	for name, tc := range map[string]struct {
 		change func(f *scan.Finding)
