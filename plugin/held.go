@@ -14,22 +14,26 @@ import (
 // chooseHeld finds what of the quarantine a user means: all of a run, by its
 // name or the beginning of it, or one thing by its id, as tables show it or
 // the beginning of it. RUN/ID is that thing of that run, TYPE:ID that of that
-// type.
+// type. What was chosen is in the quarantine's order.
 func chooseHeld(held []prune.Held, texts []string) ([]prune.Held, error) {
-	var chosen []prune.Held
+	type key struct {
+		run  string
+		step int
+	}
+	keyOf := func(h prune.Held) key { return key{h.Run.ID, h.Step.ID} }
+	meant := map[key]bool{}
 	var problems []error
 	for _, text := range texts {
 		found, err := findHeld(held, text)
 		if err != nil {
 			problems = append(problems, err)
+			continue
 		}
 		for _, h := range found {
-			if !slices.ContainsFunc(chosen, func(c prune.Held) bool { return c.Run.ID == h.Run.ID && c.Step.ID == h.Step.ID }) {
-				chosen = append(chosen, h)
-			}
+			meant[keyOf(h)] = true
 		}
 	}
-	return chosen, errors.Join(problems...)
+	return heldOf(held, func(h prune.Held) bool { return meant[keyOf(h)] }), errors.Join(problems...)
 }
 
 func findHeld(held []prune.Held, text string) ([]prune.Held, error) {
@@ -52,7 +56,10 @@ func findHeld(held []prune.Held, text string) ([]prune.Held, error) {
 		if len(found) == 0 {
 			continue
 		}
-		return found, ambiguousHeld(text, found)
+		if err := ambiguousHeld(text, found); err != nil {
+			return nil, err
+		}
+		return found, nil
 	}
 	return nil, fmt.Errorf("no such run or object in quarantine: %s", text)
 }

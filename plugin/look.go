@@ -20,6 +20,8 @@ type look struct {
 	graph    *scan.Graph
 	findings []*scan.Finding // sorted
 	close    func() error    // closes the data root
+
+	byHead map[scan.Node]*scan.Finding // by their first part; nil until asked
 }
 
 // look finds the data root, scans and judges it. The caller closes it.
@@ -67,6 +69,17 @@ func (l *look) judge(ctx context.Context) error {
 		l.findings = append(l.findings, &findings[i])
 	}
 	return nil
+}
+
+// of returns the finding with this first part, or nil.
+func (l *look) of(head scan.Node) *scan.Finding {
+	if l.byHead == nil {
+		l.byHead = make(map[scan.Node]*scan.Finding, len(l.findings))
+		for _, f := range l.findings {
+			l.byHead[f.Parts[0].Node] = f
+		}
+	}
+	return l.byHead[head]
 }
 
 // measure walks findings for their sizes.

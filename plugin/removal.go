@@ -158,14 +158,7 @@ func (r *removal) makePlan(limits prune.Limits) {
 }
 
 // finding returns the finding that a step removes.
-func (r *removal) finding(s *prune.Step) *scan.Finding {
-	for _, f := range r.seen.findings {
-		if f.Parts[0].Node == s.Objects[0].Node {
-			return f
-		}
-	}
-	return nil
-}
+func (r *removal) finding(s *prune.Step) *scan.Finding { return r.seen.of(s.Objects[0].Node) }
 
 // left are those that were asked for and are not in the plan.
 func (r *removal) left() []*scan.Finding {

@@ -129,8 +129,7 @@ func TestBrakes(t *testing.T) {
 // a person.
 func TestMostAsks(t *testing.T) {
 	r, _ := removing(t, removeOptions{force: true})
-	r.seen.graph = scan.NewGraph()
-	r.taken, r.seen.findings, r.session = nil, nil, &session{}
+	r.seen, r.session = &look{graph: scan.NewGraph(), policy: r.seen.policy}, &session{}
 	for i := range 50 {
 		f := scan.Finding{ID: fmt.Sprint(i), Type: scan.TypeLayer, Verdict: scan.Orphan, Default: true}
 		r.seen.graph.Add(scan.Object{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}})
