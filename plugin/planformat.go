@@ -26,6 +26,8 @@ func goes(r journal.Remover) string {
 		return "by the daemon"
 	case journal.Quarantine:
 		return "to quarantine"
+	case journal.Marker:
+		return "at daemon stop"
 	case journal.Free:
 		return "at once"
 	}
