@@ -33,7 +33,9 @@ func Lock(root string) (unlock func() error, err error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return func() error { return unix.Close(fd) }, nil
+	// Unlocked by name: a child that is being started shares the descriptor
+	// until it runs its own program.
+	return func() error { return errors.Join(unix.Flock(fd, unix.LOCK_UN), unix.Close(fd)) }, nil
 }
 
 // ours checks that a directory is one that nobody else can change: what lies
