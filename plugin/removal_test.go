@@ -132,8 +132,9 @@ func TestMostAsks(t *testing.T) {
 	r.seen, r.session = &look{graph: scan.NewGraph(), policy: r.seen.policy}, &session{}
 	for i := range 50 {
 		f := scan.Finding{ID: fmt.Sprint(i), Type: scan.TypeLayer, Verdict: scan.Orphan, Default: true}
-		r.seen.graph.Add(scan.Object{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}})
-		f.Parts = []*scan.Object{{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}}}
+		o := scan.Object{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}, Medium: scan.Directory}
+		r.seen.graph.Add(o)
+		f.Parts = []*scan.Object{&o}
 		r.seen.findings = append(r.seen.findings, &f)
 	}
 	r.taken = r.seen.findings
