@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -79,6 +81,36 @@ func TestClonedRoot(t *testing.T) {
 			for _, d := range []*engine.Daemon{one, other} {
 				d.Findings(t, suite.program) // asked directly each answers
 			}
+		})
+	}
+}
+
+// Two daemons on one root. The databases that each locks prevent it, until
+// somebody deletes them under the first: then what either has on disk and in
+// memory is not all that there is.
+func TestTwoDaemons(t *testing.T) {
+	for _, e := range suite.engines {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			first := &host{Daemon: place{e.Name, "overlay2"}.start(t)}
+			first.Import(t, "base:1", first.Base(t)...)
+			first.Create(t, "base:1", "true")
+			left := first.KillInImport(t, 1<<20)
+			first.Start(t)
+			first.assertVerdict(t, left.Layer, isOrphan)
+
+			for _, pattern := range []string{"*/*.db", "*/*/*.db", "containerd/daemon/*/*.db"} {
+				names, err := filepath.Glob(first.Path(pattern))
+				assert.NilError(t, err)
+				for _, name := range names {
+					assert.NilError(t, os.Remove(name))
+				}
+			}
+			second := &host{Daemon: engine.Start(t, e, engine.Options{Driver: "overlay2", DataRoot: first.Root, Dir: suite.dir})}
+			refuses(t, first.Daemon, []refusal{
+				{"the first", []string{"-H", first.Host}, []string{first.Root, "dockerd", fmt.Sprint(second.PID())}},
+			})
+			second.assertVerdict(t, left.Layer, isUnsure, shortGrace...)
 		})
 	}
 }
