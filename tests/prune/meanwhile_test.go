@@ -265,3 +265,18 @@ func TestJournalComesFirst(t *testing.T) {
 	}
 	assert.DeepEqual(t, order, []string{"append", "rename", "append", "unlink", "append"})
 }
+
+// What changes while others are taken is seen right before its own turn, by
+// its change time (rule 8).
+func TestChangedRightBefore(t *testing.T) {
+	w := newWorld(t, "overlay2", stray+"layer other on base\n")
+	plan, owner := w.plan(prune.Options{})
+	last := plan.Steps[len(plan.Steps)-1]
+	disk := &swappingDisk{Disk: w.disk(), swap: func() {
+		assert.NilError(t, os.Mkdir(filepath.Join(w.Dir, last.Moves[0].From, "merged"), 0o700))
+	}}
+	result, err := w.runner(disk).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, result.Outcomes[0].End, journal.Freed)
+	assert.Equal(t, result.Outcomes[len(plan.Steps)-1].End, journal.Skipped, "%v", result.Outcomes)
+}
