@@ -9,11 +9,14 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
-// What a plan is made of lives beside the journal, for a quarantine is a
-// source of references and scan reads it.
+// These live beside the journal, for a quarantine is a source of references
+// and scan reads it.
 type (
-	Plan    = journal.Plan
-	Step    = journal.Step
+	// Plan is what a run would do, in order.
+	Plan = journal.Plan
+	// Step removes one finding.
+	Step = journal.Step
+	// Outcome is what became of one step.
 	Outcome = journal.Outcome
 )
 
