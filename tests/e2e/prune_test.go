@@ -5,6 +5,7 @@ package e2e
 import (
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -17,10 +18,26 @@ import (
 // changes nothing, and that what waits in quarantine comes back as it was.
 func (h *host) assertPruned(t *testing.T, wants []want) {
 	t.Helper()
-	before := engine.Snapshot(t, h.Daemon)
-	tree := stamps(t, h.Root)
-
+	was := h.picture(t)
 	h.prune(t)
+	h.assertRemoved(t, was, wants)
+}
+
+// A picture is what a daemon had, and all that lay in its data root.
+type picture struct {
+	state engine.State
+	tree  map[string]syscall.Stat_t
+}
+
+func (h *host) picture(t *testing.T) picture {
+	t.Helper()
+	return picture{engine.Snapshot(t, h.Daemon), stamps(t, h.Root)}
+}
+
+// assertRemoved asserts what there must be after a prune, however many runs
+// it took since the picture.
+func (h *host) assertRemoved(t *testing.T, was picture, wants []want) {
+	t.Helper()
 	var stay, gone, held []string
 	for _, w := range wants {
 		switch {
@@ -38,28 +55,35 @@ func (h *host) assertPruned(t *testing.T, wants []want) {
 	for _, path := range stay {
 		assert.Check(t, h.Has(path), "%s is no orphan, and is gone", path)
 	}
-	engine.Check(t, h.Daemon, before)
+	engine.Check(t, h.Daemon, was.state)
 	h.again(t)
-	engine.Check(t, h.Daemon, before)
+	engine.Check(t, h.Daemon, was.state)
 	if len(held) == 0 {
 		return
 	}
 	h.command(t, 0, "restore", "--last")
-	back := stamps(t, h.Root)
-	for _, p := range held {
-		for path, was := range tree {
-			now := back[path]
-			now.Ctim = was.Ctim // that of what was renamed itself changes
-			if path == h.Path(p) || strings.HasPrefix(path, h.Path(p)+"/") {
-				assert.Check(t, now == was, "%s was %v and came back as %v", path, was, now)
-			}
-		}
-	}
+	h.assertSame(t, was, held)
 	h.again(t)
-	engine.Check(t, h.Daemon, before)
+	engine.Check(t, h.Daemon, was.state)
 	h.prune(t)
 	for _, path := range held {
 		assert.Check(t, h.Has(path), "%s was restored, and is gone again", path)
+	}
+}
+
+// assertSame asserts that things are where and as they were.
+func (h *host) assertSame(t *testing.T, was picture, paths []string) {
+	t.Helper()
+	is := stamps(t, h.Root)
+	for _, p := range paths {
+		assert.Check(t, h.Has(p), "%s is gone", p)
+		for path, then := range was.tree {
+			now := is[path]
+			now.Ctim = then.Ctim // that of what was renamed itself changes
+			if path == h.Path(p) || strings.HasPrefix(path, h.Path(p)+"/") {
+				assert.Check(t, now == then, "%s was %v and is %v", path, then, now)
+			}
+		}
 	}
 }
 
