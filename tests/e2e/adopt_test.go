@@ -307,9 +307,10 @@ func setImmutable(t *testing.T, path string, yes bool) {
 	f, err := os.Open(path)
 	assert.NilError(t, err)
 	defer f.Close()
-	flags := 0
-	if yes {
-		flags = immutable
+	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	assert.NilError(t, err)
+	if flags &^= immutable; yes {
+		flags |= immutable
 	}
 	assert.NilError(t, unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags))
 }

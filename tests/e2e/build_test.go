@@ -33,6 +33,12 @@ func duplicateBuild(t *testing.T, h *host) []want {
 	h.assertVerdict(t, twins[0], verdict, "--data-root", h.Root)
 	h.again(t)
 	h.assertVerdict(t, twins[0], verdict)
+	if h.Driver != "vfs" {
+		h.prune(t)
+		for _, name := range []string{"twin:1", "twin:2"} {
+			assert.Equal(t, h.Docker(t, "run", "--rm", "--network=none", name, "cat", "/twin"), "twin")
+		}
+	}
 	// The last that lies on it goes.
 	h.Docker(t, "rmi", "twin:1", "twin:2")
 	return []want{orphan("layer", twins[0])}
