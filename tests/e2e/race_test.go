@@ -8,15 +8,14 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/tests/engine"
@@ -40,13 +39,13 @@ func TestRaces(t *testing.T) {
 	load := h.beginLoad(t, stock)
 	verdicts, pending := map[string]int{}, map[string]int{}
 	for n := range *scans {
-		before := inodes(h, engine.Passing(t, h.Daemon))
+		before := identities(h, engine.Passing(t, h.Daemon))
 		findings := h.quickly(t, n%2 == 1)
 		live := engine.Passing(t, h.Daemon)
 		if n%50 == 49 {
 			t.Logf("%d scans: %v", n+1, verdicts)
 		}
-		after := inodes(h, live)
+		after := identities(h, live)
 		for _, f := range findings {
 			verdicts[f.Verdict]++
 			if f.Verdict == "unsure" || f.Verdict == "unknown" {
@@ -55,7 +54,7 @@ func TestRaces(t *testing.T) {
 			for _, p := range f.Paths {
 				who, needed := live.Owner(p)
 				assert.Assert(t, f.Verdict != "orphan" || !needed, "scan %d: %s needs %s, which is listed: %s", n, who, p, f.Reason)
-				if before[p] != 0 && before[p] == after[p] {
+				if known, ok := before[p]; ok && known == after[p] {
 					assert.Assert(t, f.Verdict == "used", "scan %d: %s needs %s all the time, which is %s: %s", n, live[p], p, f.Verdict, f.Reason)
 				}
 			}
@@ -84,13 +83,20 @@ func (h *host) quickly(t *testing.T, short bool) []engine.Finding {
 	return findings
 }
 
-// inodes are the inodes of what is needed: the same name may come again for
-// another thing.
-func inodes(h *host, live engine.Live) map[string]uint64 {
-	found := map[string]uint64{}
+// An identity tells a thing from one that came later under the same name: the
+// file system gives an inode's number again at once.
+type identity struct {
+	inode uint64
+	born  unix.StatxTimestamp
+}
+
+// identities are those of what is needed.
+func identities(h *host, live engine.Live) map[string]identity {
+	found := map[string]identity{}
 	for name := range live {
-		if info, err := os.Lstat(h.Path(name)); err == nil {
-			found[name] = info.Sys().(*syscall.Stat_t).Ino
+		var st unix.Statx_t
+		if unix.Statx(unix.AT_FDCWD, h.Path(name), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st) == nil {
+			found[name] = identity{st.Ino, st.Btime}
 		}
 	}
 	return found
