@@ -40,13 +40,14 @@ uninstall: ## take the plugin away again
 	@if [ "$$(id -u)" = 0 ]; then rm -f $(SYSTEMDIR)/docker-orphans; fi
 
 .PHONY: demo
-demo: ## start a private dockerd, leak for real and list it (root)
+demo: ## start a private dockerd, leak for real, prune and restore (root)
 	go run ./tests/demo
 
 .PHONY: test
 test: ## run all tests; those with real daemons need root
+	go run ./tests/tools
 	go vet -tags e2e ./...
-	go test ./...
+	go test -timeout 30m ./...
 	$(MAKE) --no-print-directory cross
 	go test -tags e2e -count=1 -timeout 40m ./tests/e2e/...
 
