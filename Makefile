@@ -13,6 +13,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 LINT      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME  ?= 20s
 SCANS     ?= 500
+RACETIME  ?= 20m
 SOAKTIME  ?= 8m
 
 .PHONY: help
@@ -83,7 +84,7 @@ mutate: ## break each check of the scan once; some test must notice
 	go run ./tests/mutate
 
 .PHONY: soak
-soak: ## SCANS scans beside a busy daemon, 1000 runs of the model, every parser fuzzed for SOAKTIME (root; about two hours)
-	go test -tags e2e -count=1 -v -timeout 6h -run '^TestRaces' ./tests/e2e -args -scans $(SCANS)
+soak: ## SCANS scans and RACETIME of prunes beside a busy daemon, 1000 runs of the model, every parser fuzzed for SOAKTIME (root; about two hours)
+	go test -tags e2e -count=1 -v -timeout 6h -run '^TestRaces' ./tests/e2e -args -scans $(SCANS) -race-time $(RACETIME)
 	go test -count=1 -v -timeout 6h -run '^TestModel$$' ./tests/property -rapid.checks 1000
 	$(MAKE) --no-print-directory fuzz FUZZTIME=$(SOAKTIME)
