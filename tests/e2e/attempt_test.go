@@ -158,6 +158,10 @@ func (a *attempt) goOn(t *testing.T) int {
 		a.gate.Open()
 	}
 	assert.NilError(t, a.cmd.Process.Signal(syscall.SIGCONT))
+	engine.Eventually(t, "the end of prune", func() bool {
+		assert.Assert(t, a.waits || a.gate == nil || !a.gate.Waiting(), "it goes on to unlink")
+		return a.ended()
+	})
 	_ = a.cmd.Wait() // its exit status is a result
 	<-a.over
 	return a.cmd.ProcessState.ExitCode()
