@@ -11,7 +11,7 @@ const (
 	freeMemory = 96 << 20
 	// sparePercent is how much garbage it keeps after that, in proportion to
 	// what is in use.
-	sparePercent = 10
+	sparePercent = 6
 )
 
 // collectLate sets the garbage collector up for a scan: one burst of small

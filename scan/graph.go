@@ -106,8 +106,8 @@ type Object struct {
 	Medium  Medium   `json:"medium"`
 	Stamp   Stamp    `json:"stamp"`
 	// Created is when its medium says that it was made, where the stamp does
-	// not tell: see [Backend].Created. Zero for others.
-	Created time.Time `json:"created,omitzero"`
+	// not tell: see [Backend].Created. Nil for others.
+	Created *time.Time `json:"created,omitempty"`
 
 	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
 	Missing      string `json:"missing,omitempty"`      // the data that this record names and that is not there
@@ -121,8 +121,8 @@ type Object struct {
 
 // Made is the latest moment at which the object can have been made.
 func (o *Object) Made() time.Time {
-	if !o.Created.IsZero() {
-		return o.Created
+	if o.Created != nil {
+		return *o.Created
 	}
 	return o.Stamp.Made()
 }

@@ -55,8 +55,9 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 			if o.Kind != KindLayer || o.Backend != b.Name || o.Unrecognised != "" {
 				continue
 			}
-			var err error
-			if o.Created, err = b.Created(ctx, in, o); err == nil && o.Created.IsZero() {
+			made, err := b.Created(ctx, in, o)
+			o.Created = &made
+			if err == nil && made.IsZero() {
 				err = errors.New("not told")
 			}
 			if err != nil {
