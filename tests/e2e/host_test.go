@@ -35,7 +35,8 @@ func newHost(t *testing.T, p place) *host {
 
 	h.up = h.Up(t, "--name=up", "--volume=named:/named", "--volume=/anonymous", "app:1",
 		"sh", "-c", "echo n >/named/n; echo a >/anonymous/a; echo w >/w; sleep 100000")
-	h.down = h.Down(t, "--name=down", "bk:1", "sh", "-c", "echo w >/w")
+	// Once: the post-condition starts it again and kills it anywhere.
+	h.down = h.Down(t, "--name=down", "bk:1", "sh", "-c", "[ -e /w ] || echo w >/w")
 	h.made = h.Create(t, "--name=made", "base:1", "true")
 	return h
 }

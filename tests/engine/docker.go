@@ -7,10 +7,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/docker/docker/client"
 )
@@ -71,6 +73,9 @@ func (d *Daemon) begin(t TB, stdin io.Reader, env []string, args ...string) *Run
 	t.Cleanup(cancel)
 	r := &Running{cmd: d.Command(ctx, args...), args: args}
 	r.cmd.Env = append(r.cmd.Env, env...)
+	// A group: the CLI may have started a plugin.
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r.cmd.Cancel = func() error { return unix.Kill(-r.cmd.Process.Pid, unix.SIGKILL) }
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = stdin, &r.out, &r.out
 	if err := r.cmd.Start(); err != nil {
 		t.Fatalf("docker %s: %v", strings.Join(args, " "), err)
@@ -95,10 +100,10 @@ func (r *Running) Fail(t TB) {
 	}
 }
 
-// Cancel is the user's Ctrl-C.
-func (r *Running) Cancel(t TB) {
+// Cut ends it as if its terminal had gone.
+func (r *Running) Cut(t TB) {
 	t.Helper()
-	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := r.cmd.Cancel(); err != nil {
 		t.Fatalf("docker %s: %v", strings.Join(r.args, " "), err)
 	}
 	r.Fail(t)
