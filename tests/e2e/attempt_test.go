@@ -196,4 +196,7 @@ func (a *attempt) kill(t *testing.T) {
 	t.Helper()
 	end(t, a.cmd)
 	<-a.over
+	if a.waits {
+		a.gate.Open() // for the next
+	}
 }

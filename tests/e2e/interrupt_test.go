@@ -43,6 +43,7 @@ func TestInterrupted(t *testing.T) {
 			wants, moves, gate := h.leakMuch(t)
 			was := h.picture(t)
 			for _, m := range moments {
+				h.assertVerdict(t, h.MountRecord(h.down), isOrphan, shortGrace...) // that it was put back is a change
 				a := h.attempt(t)
 				a.steps, a.gate = moves, gate
 				a.stopAt(t, m)
