@@ -202,8 +202,10 @@ func (k *walk) entry(dir int, in, base string) (isDir bool, err error) {
 // named writes a file whose name is that of a removal: one that the driver
 // made is one, and any other would become one.
 func (k *walk) named(name, base string, st *unix.Stat_t) error {
+	kind := st.Mode & unix.S_IFMT
+	drivers := kind == unix.S_IFREG || kind == unix.S_IFCHR && st.Rdev == 0 // fuse-overlayfs as root makes devices
 	switch {
-	case !k.form.names || st.Mode&unix.S_IFMT != unix.S_IFREG:
+	case !k.form.names || !drivers:
 		k.leave(name, "its name means a removal in an image")
 		return nil
 	case strings.HasPrefix(base, ".wh..wh.") || base == ".wh..opq":

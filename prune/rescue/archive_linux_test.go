@@ -131,7 +131,7 @@ func TestArchive(t *testing.T) {
 		{
 			name: "what fuse-overlayfs removed", driver: "fuse-overlayfs",
 			tree: []string{
-				"file .wh.gone", "removed gone2", "dir o", "file o/.wh..wh..opq", "dir p", "file p/.wh..opq", "dir q", "attr q user.fuseoverlayfs.opaque y",
+				"file .wh.gone", "removed gone2", "dir o", "file o/.wh..wh..opq", "dir p", "removed p/.wh..opq", "dir q", "attr q user.fuseoverlayfs.opaque y",
 				"dir .wh.dir",
 			},
 			want: []string{
