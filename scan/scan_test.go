@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"testing"
 	"time"
 
@@ -54,4 +55,40 @@ func TestLinkWithoutTargetIsADoubt(t *testing.T) {
 	g.Refer(link, below, ByLink)
 	assert.Equal(t, verdictOf(t, g, stray), Orphan)
 	assert.Equal(t, verdictOf(t, g, below), Used)
+}
+
+// A layer that was made after the layers were listed and before its record was
+// read is known by its record: it is no riddle, and in use.
+func TestMadeWhileReading(t *testing.T) {
+	late := layerNode("late")
+	source := &Source{ID: SourceLayerDB, Collect: func(_ context.Context, _ *Input, g *Graph) (string, error) {
+		g.Live(ChainNode("overlay2", "chain"), "image", "x")
+		g.Refer(ChainNode("overlay2", "chain"), late, ByCacheID)
+		g.Refer(ChainNode("overlay2", "chain"), layerNode("gone"), ByParent)
+		return "", nil
+	}}
+	b := &Backend{Name: "overlay2", Dir: "overlay2", Enumerate: func(context.Context, *Input, *Graph) error { return nil }}
+	g := Scan(t.Context(), &Input{Tree: oneDir(late.Name), Backends: []*Backend{b}, Now: time.Now}, []*Source{source})
+	found := g.Object(late)
+	assert.Assert(t, found != nil && found.Backend == "overlay2")
+	assert.Equal(t, verdictOf(t, g, late), Used)
+	assert.Assert(t, g.Object(layerNode("gone")) == nil)
+}
+
+// A oneDir is a tree with one directory.
+type oneDir string
+
+func (d oneDir) Stat(name string) (Info, error) {
+	if name != string(d) {
+		return Info{}, fs.ErrNotExist
+	}
+	return Info{Mode: fs.ModeDir, Stamp: Stamp{Inode: 7}}, nil
+}
+
+func (oneDir) ReadDir(string) ([]Entry, error)        { return nil, fs.ErrNotExist }
+func (oneDir) ReadFile(string, int64) ([]byte, error) { return nil, fs.ErrNotExist }
+func (oneDir) ReadLink(string) (string, error)        { return "", fs.ErrNotExist }
+func (oneDir) Open(string) (ReaderAt, error)          { return nil, fs.ErrNotExist }
+func (oneDir) Walk(context.Context, Watch, ...string) (Usage, error) {
+	return Usage{Complete: true}, nil
 }
