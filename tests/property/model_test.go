@@ -22,7 +22,7 @@ import (
 
 // tally counts what the machine did, over all of its runs: a model that does
 // nothing finds nothing.
-type tally struct{ scans, within, kills, leaks, unsettled int }
+type tally struct{ scans, within, kills, leaks, unsettled, prunes, freed, held, kept, putBack int }
 
 // TestModel lets a model of dockerd do random operations, several at a time,
 // step by step. It is scanned at any moment, goes on while it is scanned, and
@@ -44,12 +44,13 @@ func TestModel(t *testing.T) {
 				m := &machine{world: w, proc: proc, tally: n}
 				t.Repeat(map[string]func(*rapid.T){
 					"begin": m.begin, "step": m.stepOne, "finish": m.finishOne,
-					"kill": m.kill, "scan": m.scanBusy,
+					"kill": m.kill, "scan": m.scanBusy, "prune": m.pruneBusy,
 				})
 				m.kill(t)
 			})
 			t.Logf("%+v", *n)
 			assert.Assert(t, n.scans > 0 && n.within > 0 && n.kills > 0 && n.leaks > 0, "the model did too little")
+			assert.Assert(t, n.prunes > 0 && n.freed > 0, "prune did too little")
 		})
 	}
 }
@@ -183,7 +184,7 @@ func (m *machine) kill(t *rapid.T) {
 				continue
 			}
 			m.leaks++
-			if v, listed := verdicts[name]; v != scan.Orphan {
+			if v, listed := verdicts[name]; v != scan.Orphan && v != scan.Kept { // or it was restored
 				t.Fatalf("%s is left over, and %s (listed: %t, online: %t)", name, v, listed, online)
 			}
 		}
@@ -246,6 +247,20 @@ func (m *machine) verdicts(online bool, p scan.Policy, before func(testkit.Read)
 		return nil, err
 	}
 	defer disk.Close()
+	in := m.input(disk, online, before)
+	g := scan.Scan(context.Background(), in, source.All)
+	findings, err := scan.Judge(context.Background(), in, g, p)
+	verdicts := map[string]scan.Verdict{}
+	for _, f := range findings {
+		for _, name := range f.Paths() {
+			verdicts[name] = f.Verdict
+		}
+	}
+	return verdicts, err
+}
+
+// input is what a scan reads, with something that happens before each read.
+func (m *machine) input(disk *tree.Disk, online bool, before func(testkit.Read) error) *scan.Input {
 	tap := &testkit.Tap{Tree: disk, Before: before}
 	in := &scan.Input{
 		Tree: tap, DataRoot: disk.Path(), Proc: m.proc, Now: time.Now,
@@ -258,13 +273,5 @@ func (m *machine) verdicts(online bool, p scan.Policy, before func(testkit.Read)
 		in.Host.Online, in.Host.TmpMade = true, m.start
 		in.Host.Owner = &scan.Process{PID: 1, Name: "dockerd", Started: m.start}
 	}
-	g := scan.Scan(context.Background(), in, source.All)
-	findings, err := scan.Judge(context.Background(), in, g, p)
-	verdicts := map[string]scan.Verdict{}
-	for _, f := range findings {
-		for _, name := range f.Paths() {
-			verdicts[name] = f.Verdict
-		}
-	}
-	return verdicts, err
+	return in
 }

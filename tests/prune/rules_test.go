@@ -17,6 +17,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
 
 // execute makes a plan, carries it out and wants it to go to its end.
@@ -49,17 +50,25 @@ func TestNothingIsLaundered(t *testing.T) {
 			if online {
 				name += "/online"
 			}
-			t.Run(name, func(t *testing.T) { launder(t, script(t, file), online) })
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t, "overlay2", script(t, file))
+				if online && w.Daemon == nil {
+					w.do("online")
+				}
+				launder(t, w)
+			})
 		}
+	}
+	for _, driver := range testkit.RealRoots {
+		t.Run("real/"+driver, func(t *testing.T) {
+			c, _ := testkit.Unpack(t, "../testdata/roots", driver)
+			launder(t, &world{Case: c, t: t})
+		})
 	}
 }
 
 // launder prunes, restarts and purges in turns.
-func launder(t *testing.T, text string, online bool) {
-	w := newWorld(t, "overlay2", text)
-	if online && w.Daemon == nil {
-		w.do("online")
-	}
+func launder(t *testing.T, w *world) {
 	first := map[string]string{} // path → verdict
 	for _, f := range w.look("", nil, nil).Findings {
 		for _, o := range f.Parts {
