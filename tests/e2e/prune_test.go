@@ -93,13 +93,14 @@ func (w want) waits() bool {
 		w.kind == "layer" && slices.ContainsFunc(w.paths, func(p string) bool { return strings.HasSuffix(p, "-init") })
 }
 
-// prune prunes without asking, with the short grace. While other scenarios
+// prune prunes without asking, with the short grace and without the wait
+// between two looks, which the tests of races and interruptions keep. While other scenarios
 // start and end containers some process may be between two states, so that
 // something is left with a reason; then it is tried again.
 func (h *host) prune(t *testing.T) {
 	t.Helper()
 	for range patience {
-		out := h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"prune", "--force"})...)
+		out := h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"--allow-quick-looks", "prune", "--force"})...)
 		if out.Code == 0 {
 			return
 		}
