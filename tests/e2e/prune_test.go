@@ -94,9 +94,9 @@ func (w want) waits() bool {
 }
 
 // prune prunes without asking, with the short grace and without the wait
-// between two looks, which the tests of races and interruptions keep. While other scenarios
-// start and end containers some process may be between two states, so that
-// something is left with a reason; then it is tried again.
+// between two looks, which the tests of races and interruptions keep. While
+// other scenarios start and end containers some process may be between two
+// states, so that something is left with a reason; then it is tried again.
 func (h *host) prune(t *testing.T) {
 	t.Helper()
 	for range patience {
