@@ -95,7 +95,7 @@ func (q *quarantine) marked(run *journal.Run, s *journal.Step) error {
 		return nil
 	}
 	for _, o := range s.Objects {
-		q.g.Keep(o.Node, "run "+run.ID+", which left it to the daemon to delete when it stops", s.Marker)
+		q.g.Keep(o.Node, "marked by run "+run.ID+", which left it to the daemon to delete when it stops", s.Marker)
 	}
 	return err
 }
@@ -153,9 +153,9 @@ func (q *quarantine) what(run *journal.Run, s *journal.Step) string {
 	case run.ID == q.in.Run:
 		return ""
 	case !run.Done:
-		return "run " + run.ID + ", which was interrupted: the next prune puts it back or ends it"
+		return "taken by run " + run.ID + ", which has not ended: it goes on, or the next prune puts it back or ends it"
 	case s.Remover != journal.Quarantine:
-		return "run " + run.ID + ", which could not free it: the next prune does"
+		return "taken by run " + run.ID + ", which could not free it: the next prune does"
 	case run.Until.IsZero():
 		return "in quarantine of run " + run.ID
 	}
