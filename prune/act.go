@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
@@ -57,19 +58,14 @@ func (x *run) confirm(ctx context.Context) error {
 func (x *index) aside(run string, s *Step) *Step {
 	moved := *s
 	moved.Objects = nil
-	for i, o := range s.Objects {
+	for _, o := range s.Objects {
 		at := *o
-		for m := range s.Moves {
-			place := s.Place(run, m)
-			if s.Moves[m].From != o.Paths[0] {
-				continue
-			}
-			if there := x.graph.Object(o.Node); there == nil || there.Paths[0] != place {
-				at.Node = scan.Node{Kind: o.Kind, Name: place}
-			}
+		move := slices.IndexFunc(s.Moves, func(mv journal.Move) bool { return mv.From == o.Paths[0] })
+		place := s.Place(run, move) // every object has a move of its own
+		if there := x.graph.Object(o.Node); there == nil || there.Paths[0] != place {
+			at.Node = scan.Node{Kind: o.Kind, Name: place}
 		}
 		moved.Objects = append(moved.Objects, &at)
-		_ = i
 	}
 	return &moved
 }
@@ -106,7 +102,7 @@ func (x *run) free(ctx context.Context) error {
 		if !x.taken[i] {
 			continue
 		}
-		x.ends[i].Bytes = sizeOf(s)
+		x.ends[i].Bytes = Bytes(s)
 		switch {
 		case s.Remover == journal.Quarantine:
 			x.end(i, journal.Quarantined, "")
@@ -164,7 +160,7 @@ func (x *run) leaveBatch(ctx context.Context, seen *Sight, due []*Step) {
 	}
 	for _, o := range outcomes {
 		if o.End == journal.Freed {
-			o.Bytes = sizeOf(x.plan.Step(o.Step))
+			o.Bytes = Bytes(x.plan.Step(o.Step))
 		}
 		x.ends[o.Step-1] = o
 		x.Report(Event{Outcome: &o})

@@ -39,6 +39,3 @@ func (l Limits) Choose(p *Plan) map[scan.Node]bool {
 	}
 	return chosen
 }
-
-// Bytes is how much disk space a step's objects take, as far as it is known.
-func Bytes(s *Step) int64 { return sizeOf(s) }

@@ -59,7 +59,7 @@ func (x *run) mark(s *Step) Outcome {
 	if err != nil {
 		return Outcome{Step: s.ID, End: journal.Skipped, Reason: errors.Join(err, x.withdraw(s)).Error()}
 	}
-	return Outcome{Step: s.ID, End: journal.Pending, Reason: "the daemon deletes it when it stops", Bytes: sizeOf(s)}
+	return Outcome{Step: s.ID, End: journal.Pending, Reason: "the daemon deletes it when it stops", Bytes: Bytes(s)}
 }
 
 // withdraw takes a step's mark away, if it is set: first what it says.

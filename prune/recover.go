@@ -94,15 +94,15 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 	switch {
 	case !r.Aside(run.ID, s):
 		if freed {
-			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: sizeOf(s)}
+			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}
 		}
 		return o, nil
 	case freed:
-		o = Outcome{Step: s.ID, End: journal.Freed, Bytes: sizeOf(s)}
+		o = Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}
 		return o, r.unlink(ctx, run.ID, s)
 	case run.Restored(s.ID), !run.Taken(s.ID):
 		o.End = journal.PutBack
 		return o, r.putBack(run.ID, s)
 	}
-	return Outcome{Step: s.ID, End: journal.Quarantined, Bytes: sizeOf(s)}, nil
+	return Outcome{Step: s.ID, End: journal.Quarantined, Bytes: Bytes(s)}, nil
 }

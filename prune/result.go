@@ -8,7 +8,6 @@ type Result struct {
 	Plan     Plan      `json:"plan"`
 	Outcomes []Outcome `json:"outcomes"`          // one a step, in the plan's order
 	Stopped  string    `json:"stopped,omitempty"` // why the run ended before all steps were tried
-	Freed    int64     `json:"freed"`             // bytes of disk that became free, as the file system tells
 }
 
 // Partly reports whether any step did not go.

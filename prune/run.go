@@ -209,8 +209,8 @@ func (x *run) end(i int, end journal.End, reason string) {
 	x.Report(Event{Outcome: &x.ends[i]})
 }
 
-// sizeOf is the size of a step's objects, as far as it is known.
-func sizeOf(s *Step) int64 {
+// Bytes is how much disk space a step's objects take, as far as it is known.
+func Bytes(s *Step) int64 {
 	var sum int64
 	for _, o := range s.Objects {
 		if o.Usage != nil {

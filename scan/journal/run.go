@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -91,9 +92,5 @@ func readRun(tree scan.Tree, id string) (*Run, error) {
 // below reports whether a path leads to something below the data root that is
 // not ours.
 func below(name string) bool {
-	return fs.ValidPath(name) && name != "." && name != Dir && !inDir(name)
-}
-
-func inDir(name string) bool {
-	return len(name) > len(Dir) && name[:len(Dir)+1] == Dir+"/"
+	return fs.ValidPath(name) && name != "." && name != Dir && !strings.HasPrefix(name, Dir+"/")
 }

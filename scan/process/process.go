@@ -193,5 +193,11 @@ func booted(proc string) (time.Time, error) {
 // moves along.
 func Exists(proc string, was *scan.Process) bool {
 	now, err := Find(proc, was.PID)
-	return err == nil && now.Started.Sub(was.Started).Abs() <= 2*time.Second
+	return err == nil && Same(now, was)
+}
+
+// Same reports whether two readings are of one process: the kernel tells when
+// it booted in whole seconds, so its start may differ a little between them.
+func Same(a, b *scan.Process) bool {
+	return a.PID == b.PID && a.Started.Sub(b.Started).Abs() <= 2*time.Second
 }

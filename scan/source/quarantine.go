@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/scan/process"
 )
 
 // Quarantine reads what earlier runs have put aside. It can come back, so it
@@ -171,16 +171,12 @@ func (q *quarantine) restored(run *journal.Run, s *journal.Step) {
 	}
 }
 
-// ownerSlack is how much the start of one process may differ between two
-// readings: the kernel tells when it booted in whole seconds.
-const ownerSlack = 2 * time.Second
-
 // pin keeps the chains that a daemon counts whose mount record was taken,
 // until it starts again: it loaded the record when it started, and has no
 // way to let it go.
 func (q *quarantine) pin(run *journal.Run, s *journal.Step) {
 	was, is := run.Owner, q.g.Host.Owner
-	if was == nil || is == nil || was.PID != is.PID || was.Started.Sub(is.Started).Abs() > ownerSlack {
+	if was == nil || is == nil || !process.Same(was, is) {
 		return
 	}
 	for _, chain := range s.Pins {
