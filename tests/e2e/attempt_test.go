@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -20,15 +21,16 @@ import (
 	"github.com/docker-orphans/docker-orphans/tests/engine"
 )
 
-// An attempt is a run of prune that is stopped at a moment of its life, so
+// An attempt is a run of prune that is held up at a moment of its life, so
 // that a test can do something then. It has a terminal, on which it says what
 // it is about.
 type attempt struct {
 	h     *host
+	m     moment
 	cmd   *exec.Cmd
 	steps int          // moves that its plan takes by hand
+	looks *engine.Gate // where it is held up when it looks at everything
 	gate  *engine.Gate // where its unlinking is held up
-	waits bool         // it stands before the gate
 	old   []string     // the runs that there were before
 
 	mu   sync.Mutex
@@ -36,15 +38,20 @@ type attempt struct {
 	over chan struct{} // closed when all that it said was read
 }
 
-// attempt starts a prune, with the waits that users have.
-func (h *host) attempt(t *testing.T) *attempt {
+// attempt starts a prune, with the waits that users have, that is to be held
+// up at a moment. gate is where its unlinking is.
+func (h *host) attempt(t *testing.T, m moment, steps int, gate *engine.Gate) *attempt {
 	t.Helper()
-	a := &attempt{h: h, old: h.List(".docker-orphans/runs"), over: make(chan struct{})}
+	a := &attempt{h: h, m: m, steps: steps, gate: gate, old: h.List(".docker-orphans/runs"), over: make(chan struct{})}
+	var pid atomic.Int64
+	// Every look reads which images have a name.
+	a.looks = engine.ShutFor(t, h.Path(h.ImageDir()), func(who int) bool { return int64(who) == pid.Load() && !m.over && m.is(a) })
 	ours, theirs := terminal(t)
 	a.cmd = exec.Command(suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"prune", "--force"})...)
 	a.cmd.Env = h.Environ()
 	a.cmd.Stdout, a.cmd.Stderr = theirs, theirs
 	assert.NilError(t, a.cmd.Start())
+	pid.Store(int64(a.cmd.Process.Pid))
 	assert.NilError(t, theirs.Close())
 	t.Cleanup(func() {
 		_ = a.cmd.Process.Kill() // mostly ended before
@@ -65,6 +72,10 @@ func (h *host) attempt(t *testing.T) *attempt {
 			}
 		}
 	}()
+	engine.Eventually(t, "prune "+m.name, func() bool {
+		assert.Assert(t, !a.ended(), "it has ended: %s", a.output())
+		return a.looks.Waiting() || m.over && m.is(a)
+	})
 	return a
 }
 
@@ -117,27 +128,12 @@ type moment struct {
 }
 
 // moments are those of a run that takes more steps than one batch has, in
-// order.
+// order. In all but the last it looks at everything.
 var moments = []moment{
-	{"while it waits", func(a *attempt) bool { return strings.Contains(a.output(), "Looking again in") && a.run() == "" }, false},
+	{"when it looks again", func(a *attempt) bool { return strings.Contains(a.output(), "Looking again…") && a.run() == "" }, false},
 	{"while it takes", func(a *attempt) bool { n := a.aside(); return n > 0 && n < a.steps && !a.looked() }, false},
 	{"when it has taken", func(a *attempt) bool { return a.aside() >= a.steps && !a.looked() }, false},
 	{"while it unlinks", func(a *attempt) bool { return a.gate.Waiting() && a.looked() }, true},
-}
-
-// stopAt stops the attempt at a moment. That it was still the moment then is
-// part of it.
-func (a *attempt) stopAt(t *testing.T, m moment) {
-	t.Helper()
-	engine.Eventually(t, "prune "+m.name, func() bool { return m.is(a) || a.ended() })
-	if m.over {
-		assert.Assert(t, !a.ended(), "it has ended: %s", a.output())
-		a.waits = true
-		return
-	}
-	assert.NilError(t, a.cmd.Process.Signal(syscall.SIGSTOP))
-	engine.Eventually(t, "the stop of prune", func() bool { return a.state() == "T" })
-	assert.Assert(t, m.is(a), "stopped too late: %d aside, %s", a.aside(), a.output())
 }
 
 // state is that of the process, as ps shows it.
@@ -154,17 +150,22 @@ func (a *attempt) ended() bool { return a.state() == "Z" }
 // goOn lets it run to its end and returns its exit status.
 func (a *attempt) goOn(t *testing.T) int {
 	t.Helper()
-	if a.waits {
-		a.gate.Open()
-	}
-	assert.NilError(t, a.cmd.Process.Signal(syscall.SIGCONT))
+	a.open()
 	engine.Eventually(t, "the end of prune", func() bool {
-		assert.Assert(t, a.waits || a.gate == nil || !a.gate.Waiting(), "it goes on to unlink")
+		assert.Assert(t, a.m.over || !a.gate.Waiting(), "it goes on to unlink")
 		return a.ended()
 	})
 	_ = a.cmd.Wait() // its exit status is a result
 	<-a.over
 	return a.cmd.ProcessState.ExitCode()
+}
+
+// open lets go of it where it is held up.
+func (a *attempt) open() {
+	a.looks.Open()
+	if a.m.over {
+		a.gate.Open()
+	}
 }
 
 // freeze makes, in a directory that is to be unlinked, what cannot be unlinked
@@ -196,7 +197,5 @@ func (a *attempt) kill(t *testing.T) {
 	t.Helper()
 	end(t, a.cmd)
 	<-a.over
-	if a.waits {
-		a.gate.Open() // for the next
-	}
+	a.open() // for the next
 }

@@ -62,8 +62,8 @@ func TestHostile(t *testing.T) {
 	for _, path := range []string{writable, left.Layer} { // the kernel takes its time with dead namespaces
 		h.assertVerdict(t, path, isOrphan, shortGrace...)
 	}
-	a := h.attempt(t)
-	a.stopAt(t, moment{name: "when it has taken the layer", is: func(a *attempt) bool { return !h.Has(left.Layer) && !a.looked() }})
+	taken := moment{name: "when it has taken the layer", is: func(a *attempt) bool { return !h.Has(left.Layer) && !a.looked() }}
+	a := h.attempt(t, taken, 0, gate)
 	mounter := v.mountIn(t, filepath.Join(a.trash(t, left.Layer), "diff", "victim"))
 	assert.Equal(t, a.goOn(t), 4, a.output())
 	h.assertSame(t, was, []string{left.Layer})
@@ -73,9 +73,7 @@ func TestHostile(t *testing.T) {
 	// It is mounted while they are unlinked, where prune itself sees it. A
 	// tree is in it that no path leads to the end of.
 	v.deep(t, layer)
-	a = h.attempt(t)
-	a.gate = gate
-	a.stopAt(t, moments[3])
+	a = h.attempt(t, moments[3], 0, gate)
 	place := a.trash(t, left.Layer)
 	assert.NilError(t, unix.Mount(v.dir, place+"/diff", "", unix.MS_BIND, ""))
 	code := a.goOn(t)

@@ -44,9 +44,7 @@ func TestInterrupted(t *testing.T) {
 			was := h.picture(t)
 			for _, m := range moments {
 				h.assertVerdict(t, h.MountRecord(h.down), isOrphan, shortGrace...) // that it was put back is a change
-				a := h.attempt(t)
-				a.steps, a.gate = moves, gate
-				a.stopAt(t, m)
+				a := h.attempt(t, m, moves, gate)
 				t.Log(interrupt.name, m.name)
 				interrupt.do(t, a)
 				if !m.over {

@@ -3,7 +3,11 @@
 package engine
 
 import (
+	"errors"
+	"os"
 	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,35 +16,77 @@ import (
 // turns a moment that passes into one that lasts: of a daemon that fills a
 // volume, say.
 type Gate struct {
-	fd   int
-	once sync.Once
+	events  *os.File
+	holds   func(pid int) bool
+	waiting atomic.Bool
+	once    sync.Once
 }
 
 // Shut makes a gate before the files of a directory, not those further below.
-// It opens when t ends.
+// It holds up everybody, and opens when t ends.
 func Shut(t TB, dir string) *Gate {
 	t.Helper()
-	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC, unix.O_RDONLY|unix.O_CLOEXEC)
+	return ShutFor(t, dir, func(int) bool { return true })
+}
+
+// ShutFor makes a gate that asks whom it holds up: a process of this id. It is
+// asked at each opening, while the process stands there; it must not open
+// anything in the directory itself.
+func ShutFor(t TB, dir string, holds func(pid int) bool) *Gate {
+	t.Helper()
+	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_CLOEXEC)
 	if err != nil {
 		t.Fatalf("fanotify: %v", err)
 	}
-	g := &Gate{fd: fd}
+	g := &Gate{events: os.NewFile(uintptr(fd), "fanotify"), holds: holds}
 	t.Cleanup(g.Open)
 	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, unix.FAN_OPEN_PERM|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, dir); err != nil {
 		t.Fatalf("fanotify: %s: %v", dir, err)
 	}
+	go g.keep()
 	return g
 }
 
-// Waiting reports whether anybody stands before the gate.
-func (g *Gate) Waiting() bool {
-	ready := []unix.PollFd{{Fd: int32(g.fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(ready, 0)
-	return err == nil && n == 1
+// keep answers those who come, until the gate is opened.
+func (g *Gate) keep() {
+	const size = int(unsafe.Sizeof(unix.FanotifyEventMetadata{}))
+	var block [64 * size]byte
+	for {
+		n, err := g.events.Read(block[:])
+		if err != nil {
+			if !errors.Is(err, os.ErrClosed) {
+				must(err)
+			}
+			return
+		}
+		for at := 0; at+size <= n; {
+			event := (*unix.FanotifyEventMetadata)(unsafe.Pointer(&block[at]))
+			at += int(event.Event_len)
+			g.answer(event)
+		}
+	}
 }
+
+// answer lets one through, or leaves it standing.
+func (g *Gate) answer(event *unix.FanotifyEventMetadata) {
+	if g.holds(int(event.Pid)) {
+		g.waiting.Store(true)
+	} else {
+		response := unix.FanotifyResponse{Fd: event.Fd, Response: unix.FAN_ALLOW}
+		_, err := g.events.Write(unsafe.Slice((*byte)(unsafe.Pointer(&response)), unsafe.Sizeof(response)))
+		if !errors.Is(err, os.ErrClosed) && !errors.Is(err, unix.ENOENT) { // it was killed meanwhile
+			must(err)
+		}
+	}
+	must(unix.Close(int(event.Fd)))
+}
+
+// Waiting reports whether anybody stands before the gate, or stood there when
+// it was killed.
+func (g *Gate) Waiting() bool { return g.waiting.Load() }
 
 // Open lets everybody through.
 func (g *Gate) Open() {
 	// Without a listener the kernel asks nobody any more.
-	g.once.Do(func() { must(unix.Close(g.fd)) })
+	g.once.Do(func() { must(g.events.Close()) })
 }
