@@ -158,6 +158,7 @@ func (s *session) tell(w io.Writer) {
 // looker returns what looks at everything anew: it finds the daemon again, for
 // another one may answer by now.
 func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
+	sources := source.Again()
 	return func(ctx context.Context, run string, named map[scan.Node]bool, walked func(*scan.Object) *scan.Usage) (_ *prune.Sight, err error) {
 		policy, err := o.policy(dockerCLI.ConfigFile(), time.Now())
 		if err != nil {
@@ -169,10 +170,11 @@ func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
 		}
 		defer func() { err = errors.Join(err, closeRoot()) }()
 		in.Run, in.Named = run, named
-		seen := &prune.Sight{Input: in, Graph: scan.Scan(ctx, in, source.All)}
-		if err := ctx.Err(); err != nil {
-			return nil, err // the doubts of a cancelled scan mean nothing
+		g, err := read(ctx, in, sources)
+		if err != nil {
+			return nil, err
 		}
+		seen := &prune.Sight{Input: in, Graph: g}
 		if walked == nil {
 			seen.Findings, err = scan.Judge(ctx, in, seen.Graph, policy)
 			return seen, err

@@ -55,7 +55,23 @@ func (run *Run) Purged(step int) bool { return run.intents[step] == Purge }
 
 // Read reads all runs of a data root, the oldest first. What cannot be read
 // is an error: it may say what must not be touched.
-func Read(tree scan.Tree) ([]*Run, error) {
+func Read(tree scan.Tree) ([]*Run, error) { return (&Reader{}).Read(tree) }
+
+// A Reader reads the runs of one data root again and again. A journal that is
+// as it was is not read anew: each look of a run would read its own plan.
+type Reader struct {
+	known map[string]known // by run
+}
+
+// known is a journal that was read, and what it looked like before.
+type known struct {
+	run   *Run
+	stamp scan.Stamp
+	size  int64
+}
+
+// Read is [Read].
+func (r *Reader) Read(tree scan.Tree) ([]*Run, error) {
 	entries, err := tree.ReadDir(Runs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // nothing was ever removed
@@ -63,30 +79,40 @@ func Read(tree scan.Tree) ([]*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := make(map[string]known, len(entries))
 	var runs []*Run
 	for _, e := range entries {
-		run, err := readRun(tree, e.Name)
+		k, err := r.read(tree, e.Name)
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, run)
+		known[e.Name] = k
+		runs = append(runs, k.run)
 	}
+	r.known = known
 	return runs, nil
 }
 
-func readRun(tree scan.Tree, id string) (*Run, error) {
-	data, err := tree.ReadFile(File(id), maxJournal)
+func (r *Reader) read(tree scan.Tree, id string) (known, error) {
+	info, err := tree.Stat(File(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Run{ID: id}, nil // it was cut off before it began
+		return known{run: &Run{ID: id}}, nil // it was cut off before it began
 	}
 	if err != nil {
-		return nil, err
+		return known{}, err
+	}
+	if k, ok := r.known[id]; ok && k.stamp == info.Stamp && k.size == info.Size {
+		return k, nil
+	}
+	data, err := tree.ReadFile(File(id), maxJournal)
+	if err != nil {
+		return known{}, err
 	}
 	run, err := Parse(id, data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", File(id), err)
+		return known{}, fmt.Errorf("%s: %w", File(id), err)
 	}
-	return run, nil
+	return known{run, info.Stamp, info.Size}, nil
 }
 
 // below reports whether a path leads to something below the data root that is

@@ -5,7 +5,12 @@
 // silence. It decides nothing.
 package source
 
-import "github.com/docker-orphans/docker-orphans/scan"
+import (
+	"slices"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
 
 // All lists every source in the order in which they are read: each record
 // before the records that name it, so that what is made meanwhile is missing
@@ -27,4 +32,11 @@ var All = []*scan.Source{
 	Processes,
 	Origins,
 	Names,
+}
+
+// Again lists every source for one who looks at a data root again and again.
+func Again() []*scan.Source {
+	sources := slices.Clone(All)
+	sources[slices.Index(sources, Quarantine)] = quarantineOf((&journal.Reader{}).Read)
+	return sources
 }

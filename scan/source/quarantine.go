@@ -19,34 +19,26 @@ import (
 //
 // It is read before all other sources: what they find mounted or open may lie
 // in a quarantine.
-var Quarantine = &scan.Source{
-	ID:  scan.SourceQuarantine,
-	Doc: journal.Runs + ": what earlier runs put aside or brought back",
-	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		runs, err := journal.Read(in.Tree)
-		if err != nil {
-			g.Doubt(scan.Doubt{
-				Source: scan.SourceQuarantine, Where: journal.Runs, Err: err.Error(),
-				Hint: "what the quarantine needs is not known, so everything is kept: use the version of docker orphans that wrote it, or purge it",
-			})
-			return "", err
-		}
-		q := &quarantine{in: in, g: g}
-		for _, run := range runs {
-			if run.Plan == nil {
-				continue
+var Quarantine = quarantineOf(journal.Read)
+
+// quarantineOf is [Quarantine], as one reads journals.
+func quarantineOf(read func(scan.Tree) ([]*journal.Run, error)) *scan.Source {
+	return &scan.Source{
+		ID:  scan.SourceQuarantine,
+		Doc: journal.Runs + ": what earlier runs put aside or brought back",
+		Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+			runs, err := read(in.Tree)
+			if err != nil {
+				g.Doubt(scan.Doubt{
+					Source: scan.SourceQuarantine, Where: journal.Runs, Err: err.Error(),
+					Hint: "what the quarantine needs is not known, so everything is kept: use the version of docker orphans that wrote it, or purge it",
+				})
+				return "", err
 			}
-			for i := range run.Plan.Steps {
-				if err := ctx.Err(); err != nil {
-					return "", err
-				}
-				if err := q.step(run, &run.Plan.Steps[i]); err != nil {
-					return "", err
-				}
-			}
-		}
-		return fmt.Sprintf("%d runs, %d things put aside", len(runs), q.held), nil
-	},
+			q := &quarantine{in: in, g: g}
+			return q.all(ctx, runs)
+		},
+	}
 }
 
 // quarantine is one reading of all runs.
@@ -54,6 +46,23 @@ type quarantine struct {
 	in   *scan.Input
 	g    *scan.Graph
 	held int
+}
+
+func (q *quarantine) all(ctx context.Context, runs []*journal.Run) (string, error) {
+	for _, run := range runs {
+		if run.Plan == nil {
+			continue
+		}
+		for i := range run.Plan.Steps {
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+			if err := q.step(run, &run.Plan.Steps[i]); err != nil {
+				return "", err
+			}
+		}
+	}
+	return fmt.Sprintf("%d runs, %d things put aside", len(runs), q.held), nil
 }
 
 // step adds one step's objects, as far as they are in its places.
