@@ -8,6 +8,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/scan/process"
 )
 
 // A Policy is how carefully a run goes about it. The defaults are the least
@@ -146,7 +147,7 @@ func sameProcess(a, b *scan.Process) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.PID == b.PID && a.Started.Sub(b.Started).Abs() < 2*time.Second
+	return process.Same(a, b)
 }
 
 // compare skips every step that is not what was confirmed any more.

@@ -73,8 +73,9 @@ func BenchmarkPrune(b *testing.B) {
 // A world is a data root full of orphans, and how long each look at it took.
 type world struct {
 	*testkit.Case
-	looks []time.Duration
-	syncs time.Duration // what the disk took to have things on stable storage
+	sources []*scan.Source
+	looks   []time.Duration
+	syncs   time.Duration // what the disk took to have things on stable storage
 }
 
 // A syncingDisk measures that.
@@ -104,13 +105,13 @@ func newWorld(b *testing.B) *world {
 		}
 	}
 	assert.NilError(b, c.Statement("online"))
-	return &world{Case: c}
+	return &world{Case: c, sources: source.Again()}
 }
 
 func (w *world) look(b *testing.B, run string, named map[scan.Node]bool, walked func(*scan.Object) *scan.Usage) *prune.Sight {
 	in := testkit.Input(b, w.Case)
 	in.Run, in.Named = run, named
-	seen := &prune.Sight{Input: in, Graph: scan.Scan(b.Context(), in, source.All)}
+	seen := &prune.Sight{Input: in, Graph: scan.Scan(b.Context(), in, w.sources)}
 	for i := range seen.Graph.Objects {
 		if o := &seen.Graph.Objects[i]; walked != nil && o.Usage == nil {
 			o.Usage = walked(o)
