@@ -57,9 +57,9 @@ func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *p
 }
 
 func (l *look) judge(ctx context.Context) error {
-	var err error
-	if l.graph, err = read(ctx, l.in, source.All); err != nil {
-		return err
+	l.graph = scan.Scan(ctx, l.in, source.All)
+	if err := ctx.Err(); err != nil {
+		return err // the doubts of a cancelled scan mean nothing
 	}
 	findings, err := scan.Judge(ctx, l.in, l.graph, l.policy)
 	if err != nil {
@@ -69,15 +69,6 @@ func (l *look) judge(ctx context.Context) error {
 		l.findings = append(l.findings, &findings[i])
 	}
 	return nil
-}
-
-// read reads all sources, from a daemon that stays the same.
-func read(ctx context.Context, in *scan.Input, sources []*scan.Source) (*scan.Graph, error) {
-	g := scan.Scan(ctx, in, sources)
-	if err := ctx.Err(); err != nil {
-		return nil, err // the doubts of a cancelled scan mean nothing
-	}
-	return g, locate.Unchanged(in)
 }
 
 // of returns the finding with this first part, or nil.

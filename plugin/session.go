@@ -170,11 +170,10 @@ func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
 		}
 		defer func() { err = errors.Join(err, closeRoot()) }()
 		in.Run, in.Named = run, named
-		g, err := read(ctx, in, sources)
-		if err != nil {
-			return nil, err
+		seen := &prune.Sight{Input: in, Graph: scan.Scan(ctx, in, sources)}
+		if err := ctx.Err(); err != nil {
+			return nil, err // the doubts of a cancelled scan mean nothing
 		}
-		seen := &prune.Sight{Input: in, Graph: g}
 		if walked == nil {
 			seen.Findings, err = scan.Judge(ctx, in, seen.Graph, policy)
 			return seen, err

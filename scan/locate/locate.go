@@ -213,15 +213,6 @@ func owned(o Options, in *scan.Input, info scan.DaemonInfo, socket string) error
 	return nil
 }
 
-// Unchanged checks, after a scan, that the daemon is still the process that
-// was found: else what it answered may not be what it has in memory now.
-func Unchanged(in *scan.Input) error {
-	if owner := in.Host.Owner; owner != nil && !process.Exists(in.Proc, owner) {
-		return refuse(in.DataRoot, "the daemon was stopped or started meanwhile", "try again")
-	}
-	return nil
-}
-
 // offline opens a data root that no daemon uses.
 func offline(o Options) (*scan.Input, func() error, error) {
 	in, done, err := open(context.Background(), o, o.DataRoot)
