@@ -38,6 +38,8 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 // meant went, 1 if something was meant that is not there.
 func (s *session) status(refused, problem error, done int) error {
 	switch {
+	case errors.Is(problem, context.Canceled):
+		return problem
 	case refused != nil:
 		return errors.Join(problem, refused)
 	case problem != nil && done > 0:

@@ -83,7 +83,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		}
 		err = errors.Join(problems...)
 	} else {
-		back, err = q.Restore(chosen)
+		back, err = q.Restore(ctx, chosen)
 	}
 	out := &printer{out: dockerCLI.Out(), progress: &progress{}}
 	for _, h := range back {

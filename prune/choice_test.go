@@ -71,6 +71,13 @@ func TestLimits(t *testing.T) {
 	f.Parts[1].Usage = &scan.Usage{Bytes: 1000, Complete: true}
 	plan = NewPlan(g, append([]scan.Finding{f}, findings[2]), Options{})
 	assert.Equal(t, len(Limits{Free: 5}.Choose(&plan)), 2)
+	// Nor does what waits for the daemon to stop.
+	_, findings = stack()
+	plan = NewPlan(g, findings, Options{})
+	for i := range plan.Steps {
+		plan.Steps[i].Remover = journal.Marker
+	}
+	assert.Equal(t, len(Limits{Free: 5}.Choose(&plan)), 3)
 }
 
 // An orphan that does not go keeps what it needs: without that it would be

@@ -42,9 +42,12 @@ func (r *Runner) Held() ([]Held, error) {
 // modes and times as they were. That it was asked for is in the journal first:
 // what is back is kept from then on, until something live names it or a user
 // removes it by id. It goes on after an error.
-func (r *Runner) Restore(held []Held) (restored []Held, err error) {
+func (r *Runner) Restore(ctx context.Context, held []Held) (restored []Held, err error) {
 	var problems []error
 	for _, h := range held {
+		if err := ctx.Err(); err != nil {
+			return restored, err
+		}
 		if err := r.restore(h); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
 			continue

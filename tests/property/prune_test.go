@@ -70,7 +70,7 @@ func (m *machine) noneTaken(t *rapid.T, result *prune.Result, before set) {
 func (m *machine) restore(t *rapid.T, r *prune.Runner) {
 	held, err := r.Held()
 	must(t, err)
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	must(t, err)
 	for _, h := range held {
 		for _, mv := range h.Step.Moves {

@@ -78,13 +78,13 @@ func TestRestoreRefuses(t *testing.T) {
 
 	assert.NilError(t, os.Rename(place, place+".away"))
 	assert.NilError(t, os.Mkdir(place, 0o700))
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.ErrorContains(t, err, "is not what was shown")
 	assert.NilError(t, os.Remove(place))
 	assert.NilError(t, os.Rename(place+".away", place))
 
 	assert.NilError(t, os.Mkdir(from, 0o700))
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.ErrorContains(t, err, "something else is there now")
 	entries, err := os.ReadDir(from)
 	assert.NilError(t, err)
@@ -92,7 +92,7 @@ func TestRestoreRefuses(t *testing.T) {
 	assert.NilError(t, os.Remove(from))
 
 	w.do("rm LAYERS/{layer base}")
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.ErrorContains(t, err, "it needs")
 }
 

@@ -3,6 +3,7 @@
 package prune_test
 
 import (
+	"context"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -49,7 +50,12 @@ func TestExecute(t *testing.T) {
 			r := w.runner(w.disk())
 			held, err := r.Held()
 			assert.NilError(t, err)
-			_, err = r.Restore(held)
+			interrupted, interrupt := context.WithCancel(t.Context())
+			interrupt()
+			_, err = r.Restore(interrupted, held)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free, journal.Quarantine)...))
+			_, err = r.Restore(t.Context(), held)
 			assert.NilError(t, err)
 			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
 			assert.Equal(t, w.verdicts()["rw-layer {container leak}"], "kept")

@@ -167,7 +167,7 @@ func faultAt(t *testing.T, driver string, f fault, n int) {
 
 	held, err := r.Held()
 	assert.NilError(t, err)
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.NilError(t, err)
 	assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
 	runs, err := journal.Read(r.Tree)
@@ -205,7 +205,7 @@ func restoreFault(t *testing.T, what string, f fault, n int) (more bool) {
 		held, err := r.Held()
 		assert.NilError(t, err)
 		if what == "restore" {
-			_, err = r.Restore(held)
+			_, err = r.Restore(t.Context(), held)
 		} else {
 			_, err = r.Purge(t.Context(), held)
 		}

@@ -90,7 +90,7 @@ func TestKilled(t *testing.T) {
 			assert.DeepEqual(t, w.manifest(), without(before, all...))
 			held, err := r.Held()
 			assert.NilError(t, err)
-			_, err = r.Restore(held)
+			_, err = r.Restore(t.Context(), held)
 			assert.NilError(t, err)
 			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
 		}

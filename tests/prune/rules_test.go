@@ -179,7 +179,7 @@ func TestRestoredGoesByID(t *testing.T) {
 	r := w.runner(w.disk())
 	held, err := r.Held()
 	assert.NilError(t, err)
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.NilError(t, err)
 	assert.Equal(t, w.execute(prune.Options{}).Plan.String(), "")
 
@@ -213,7 +213,7 @@ online
 	r := w.runner(w.disk())
 	held, err := r.Held()
 	assert.NilError(t, err)
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.NilError(t, err)
 	after := w.manifest()
 	for name := range maps.Keys(before) {
@@ -238,7 +238,7 @@ func TestDriverDirectoryStays(t *testing.T) {
 	held, err := r.Held()
 	assert.NilError(t, err)
 	assert.NilError(t, os.Rename(filepath.Join(w.Dir, "overlay2"), filepath.Join(w.Dir, "elsewhere")))
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.ErrorContains(t, err, "no such file or directory")
 	_, err = os.Lstat(filepath.Join(w.Dir, "overlay2"))
 	assert.Assert(t, os.IsNotExist(err))
@@ -331,7 +331,7 @@ func TestTornJournal(t *testing.T) {
 	held, err := r.Held()
 	assert.NilError(t, err)
 	assert.Equal(t, len(held), 1)
-	_, err = r.Restore(held)
+	_, err = r.Restore(t.Context(), held)
 	assert.NilError(t, err)
 	assert.Equal(t, w.verdicts()["rw-layer {container leak}"], "kept")
 
