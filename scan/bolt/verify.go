@@ -24,7 +24,7 @@ func verify(ctx context.Context, r io.ReaderAt, m metas) error {
 	}
 	v.seen = make([]bool, v.pages)
 	v.seen[0], v.seen[1] = true, true
-	err := v.tree(v.root, nil, nil, 0)
+	err := v.tree(v.root, span{buckets: true}, 0)
 	if err == nil && v.freelist != noFreelist {
 		err = v.free()
 	}
@@ -99,9 +99,15 @@ func (v *verifier) use(id uint64) error {
 	return nil
 }
 
-// tree verifies a page and all below it. Keys are at least low and less than
-// high, where those are not nil.
-func (v *verifier) tree(id uint64, low, high []byte, depth int) error {
+// A span is what may be in a tree: keys that are at least low and less than
+// high, where those are not nil, and at the top nothing but buckets.
+type span struct {
+	low, high []byte
+	buckets   bool
+}
+
+// tree verifies a page and all below it.
+func (v *verifier) tree(id uint64, in span, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("page %d: too deep", id)
 	}
@@ -113,19 +119,21 @@ func (v *verifier) tree(id uint64, low, high []byte, depth int) error {
 	if err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
-	if err := ordered(elements, low, high); err != nil {
+	if err := ordered(elements, in); err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
 	for i, e := range elements {
 		switch {
 		case p.flags == branchPage:
-			end := high
+			below := span{e.key, in.high, in.buckets}
 			if i+1 < len(elements) {
-				end = elements[i+1].key
+				below.high = elements[i+1].key
 			}
-			err = v.tree(e.child, e.key, end, depth+1)
+			err = v.tree(e.child, below, depth+1)
 		case e.bucket:
 			err = v.bucket(e.value, depth+1)
+		case in.buckets:
+			err = fmt.Errorf("page %d: key %x is no bucket", id, e.key)
 		}
 		if err != nil {
 			return err
@@ -141,7 +149,7 @@ func (v *verifier) bucket(value []byte, depth int) error {
 		return fmt.Errorf("bucket of %d bytes", len(value))
 	}
 	if root := native.Uint64(value); root != 0 {
-		return v.tree(root, nil, nil, depth)
+		return v.tree(root, span{}, depth)
 	}
 	data := value[bucketHeader:]
 	if len(data) < headerSize {
@@ -160,7 +168,7 @@ func (v *verifier) bucket(value []byte, depth int) error {
 			return errors.New("inline bucket: has a bucket")
 		}
 	}
-	return ordered(elements, nil, nil)
+	return ordered(elements, span{})
 }
 
 // elements reads the elements of a branch or leaf page. Their slices share
@@ -209,13 +217,13 @@ func (p page) element(off int) (element, error) {
 	return e, nil
 }
 
-// ordered makes sure that keys ascend, from low on and below high.
-func ordered(elements []element, low, high []byte) error {
+// ordered makes sure that keys ascend and are in a span.
+func ordered(elements []element, in span) error {
 	for i, e := range elements {
 		switch {
-		case i == 0 && low != nil && bytes.Compare(e.key, low) < 0,
+		case i == 0 && in.low != nil && bytes.Compare(e.key, in.low) < 0,
 			i > 0 && bytes.Compare(e.key, elements[i-1].key) <= 0,
-			high != nil && bytes.Compare(e.key, high) >= 0:
+			in.high != nil && bytes.Compare(e.key, in.high) >= 0:
 			return fmt.Errorf("key %x is out of order", e.key)
 		}
 	}

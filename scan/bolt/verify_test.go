@@ -84,6 +84,10 @@ func TestVerify(t *testing.T) {
 			i := bytes.Index(p, []byte("empty")) + len("empty")
 			p[i+bucketHeader+8] = branchPage
 		}, "inline bucket: page type 0x1"},
+		{"no bucket at the top", func(d []byte) {
+			p := pageOf(t, d, pageSize, leafPage, "empty") // the last of the page
+			p[headerSize+elementSize*(int(native.Uint16(p[10:]))-1)] = 0
+		}, "key 656d707479 is no bucket"},
 		{"freelist type", func(d []byte) { freelist(d)[8] = leafPage }, "instead of a freelist"},
 		{"free page is used", func(d []byte) { native.PutUint64(freelist(d)[headerSize:], native.Uint64(newest(d)[16:])) }, "used twice"},
 		{"free page out of bounds", func(d []byte) { native.PutUint64(freelist(d)[headerSize:], 1<<50) }, "out of bounds"},
