@@ -118,6 +118,7 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 	cmd.AddCommand(
 		newListCommand(dockerCLI, options),
 		newInspectCommand(dockerCLI, options),
+		newWhichCommand(dockerCLI, options),
 		newPruneCommand(dockerCLI, options),
 		newRemoveCommand(dockerCLI, options),
 		newRestoreCommand(dockerCLI, options),

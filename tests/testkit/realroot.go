@@ -25,6 +25,10 @@ type Truth struct {
 	} `json:"driver_layers"`
 	LayerDB map[string]struct{ State string } `json:"layerdb"`
 	Mounts  map[string]struct{ State string } `json:"layerdb_mounts"`
+	Images  map[string]struct {
+		Tags     []string
+		CacheIDs []string `json:"cache_ids"` // the base first
+	}
 }
 
 // Unpack unpacks a real data root from the directory of all of them.
