@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/docker/cli/cli/command"
@@ -32,6 +33,7 @@ func (o *globalOptions) look(ctx context.Context, dockerCLI command.Cli, p *prog
 // lookOptions say what a command need not see, or sees otherwise.
 type lookOptions struct {
 	omitUsed bool               // leave out what is in use
+	strict   bool               // a keep list that cannot be understood is an error
 	named    map[scan.Node]bool // what the user removes by name: that it was restored once does not keep it
 }
 
@@ -42,18 +44,35 @@ func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *p
 		return nil, err
 	}
 	policy.OmitUsed = options.omitUsed
+	list, err := o.keepList(dockerCLI.ConfigFile(), time.Now())
+	switch {
+	case err != nil && options.strict:
+		return nil, keepError{err}
+	case err != nil:
+		_, _ = fmt.Fprintf(dockerCLI.Err(), "WARNING: %s\n", scan.Printable(keepError{err}.Error()))
+	}
 	defer p.clear()
 	p.show("Scanning…")
 	in, closeRoot, err := o.locate(ctx, dockerCLI)
 	if err != nil {
 		return nil, err
 	}
-	in.Named = options.named
+	in.Named, in.KeepList = options.named, list
 	seen := &look{in: in, policy: policy, close: closeRoot}
 	if err := seen.judge(ctx); err != nil {
 		return nil, errors.Join(err, closeRoot())
 	}
 	return seen, nil
+}
+
+// A keepError is that of keep lists that cannot be understood or trusted.
+type keepError struct{ error }
+
+func (e keepError) Unwrap() error { return e.error }
+
+// Hint says what a person can do.
+func (keepError) Hint() string {
+	return "nothing is removed as long as it is not known what must stay"
 }
 
 func (l *look) judge(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/keep"
 )
 
 // globalOptions are the options of ours that every command takes.
@@ -21,6 +22,7 @@ type globalOptions struct {
 	grace           duration
 	allowShortGrace bool
 	allowQuickLooks bool
+	keepDir         string
 }
 
 // install binds the options to their flags.
@@ -29,7 +31,8 @@ func (o *globalOptions) install(flags *pflag.FlagSet) {
 	flags.Var(&o.grace, "grace", fmt.Sprintf("How long a thing must be unchanged to be an orphan, where it cannot be shown to be older than the daemon's start (default %s)", days(scan.DefaultGrace)))
 	flags.BoolVar(&o.allowShortGrace, "allow-short-grace", false, "Allow a grace below the floor, for tests of this program")
 	flags.BoolVar(&o.allowQuickLooks, "allow-quick-looks", false, "Allow two looks without a time between them, for tests of this program")
-	for _, hidden := range []string{"allow-short-grace", "allow-quick-looks"} {
+	flags.StringVar(&o.keepDir, "keep-dir", keep.Dir, "Directory of keep lists, for tests of this program")
+	for _, hidden := range []string{"allow-short-grace", "allow-quick-looks", "keep-dir"} {
 		_ = flags.MarkHidden(hidden) // the flag exists: it was bound above
 	}
 }
@@ -76,8 +79,9 @@ func (o *globalOptions) runPolicy(config *configfile.ConfigFile, keep duration) 
 
 // defaults are those that a user may set in config.json; zero is not set.
 type defaults struct {
-	grace time.Duration
-	keep  time.Duration
+	grace    time.Duration
+	keep     time.Duration
+	keepList string
 }
 
 // minKeep is the shortest time in quarantine that may be a default: long
@@ -99,16 +103,34 @@ func configuredDefaults(config *configfile.ConfigFile) (defaults, error) {
 			d.grace, err = configuredDuration(given[key], scan.DefaultGrace, "a shorter grace")
 		case key == "keep":
 			d.keep, err = configuredDuration(given[key], minKeep, "a shorter time")
+		case key == keepListKey:
+			d.keepList = given[key]
 		case forbidden(key):
 			err = errors.New("may be given on the command line only")
 		default:
-			err = errors.New("unknown key (known: grace, keep)")
+			err = errors.New("unknown key (known: grace, keep, keep-list)")
 		}
 		if err != nil {
 			return d, fmt.Errorf("%s: plugins.%s.%s: %w", config.GetFilename(), name, key, err)
 		}
 	}
 	return d, nil
+}
+
+// keepListKey is the setting in config.json that is a keep list.
+const keepListKey = "keep-list"
+
+// keepList reads what must stay by the users' word: config.json's own list and
+// those of the machine. The error tells of lines that cannot be understood;
+// the others count all the same.
+func (o *globalOptions) keepList(config *configfile.ConfigFile, now time.Time) ([]scan.KeepEntry, error) {
+	configured, err := configuredDefaults(config)
+	if err != nil {
+		return nil, err
+	}
+	own, err := keep.Parse(configured.keepList, fmt.Sprintf("%s: plugins.%s.%s", config.GetFilename(), name, keepListKey), now)
+	machine, errMachine := keep.Read(o.keepDir, now)
+	return append(own, machine...), errors.Join(err, errMachine)
 }
 
 // configuredDuration reads a default that has a least value.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/keep"
 )
 
 // pruneOptions are what prune can be told.
@@ -35,7 +36,8 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 			"What cannot be made again goes to quarantine, from where restore brings it back;\n" +
 			"it keeps its space until it is purged, by the first prune after --keep or by\n" +
 			"purge. Filters are those of ls; pruneFilters of the docker CLI's config.json\n" +
-			"must match too." +
+			"must match too. What keep lists name stays: lines [TYPE:]ID|NAME|GLOB in the files\n" +
+			"of " + keep.Dir + ", or plugins.orphans.keep-list in config.json." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,

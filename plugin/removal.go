@@ -95,7 +95,7 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 		}
 		r.session.tell(dockerCLI.Err())
 	}
-	if r.seen, err = o.look(ctx, dockerCLI, r.progress); err != nil {
+	if r.seen, err = o.lookFor(ctx, dockerCLI, r.progress, lookOptions{strict: true}); err != nil {
 		return nil, err
 	}
 	if r.seen.in.Daemon == nil {

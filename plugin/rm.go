@@ -94,7 +94,7 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 		if err := r.seen.close(); err != nil {
 			return nil, err
 		}
-		if r.seen, err = global.lookFor(ctx, r.cli, r.progress, lookOptions{named: kept}); err != nil {
+		if r.seen, err = global.lookFor(ctx, r.cli, r.progress, lookOptions{named: kept, strict: true}); err != nil {
 			return nil, err
 		}
 	}

@@ -170,6 +170,9 @@ func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
 		}
 		defer func() { err = errors.Join(err, closeRoot()) }()
 		in.Run, in.Named = run, named
+		if in.KeepList, err = o.keepList(dockerCLI.ConfigFile(), time.Now()); err != nil {
+			return nil, keepError{err}
+		}
 		seen := &prune.Sight{Input: in, Graph: scan.Scan(ctx, in, sources)}
 		if err := ctx.Err(); err != nil {
 			return nil, err // the doubts of a cancelled scan mean nothing

@@ -224,7 +224,7 @@ func (c *classifier) judgeGroup(group int32) {
 		return
 	}
 	head := objects[0]
-	contract := ContractOf(typeOf(head.Kind))
+	contract := ContractOf(TypeOf(head.Kind))
 	for _, o := range objects {
 		if o.Unrecognised != "" {
 			c.raise(group, Unknown, o.Unrecognised)

@@ -164,8 +164,8 @@ func ContractOf(t Type) *Contract {
 	panic(fmt.Sprintf("type %q has no contract", t))
 }
 
-// typeOf is the type of a finding whose record is of this kind.
-func typeOf(k Kind) Type {
+// TypeOf is the type of a finding whose record is of this kind.
+func TypeOf(k Kind) Type {
 	switch k {
 	case KindLayer:
 		return TypeLayer

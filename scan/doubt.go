@@ -27,6 +27,7 @@ const (
 	SourceSight      SourceID = "sight"      // that the daemon sees the directories that were read
 	SourceSystem     SourceID = "system"     // /etc/fstab and other configuration of the machine
 	SourceMounts     SourceID = "mounts"     // the mount tables of every namespace
+	SourceKeep       SourceID = "keep"       // keep lists: what users say must stay
 	SourceProcesses  SourceID = "processes"  // open files, working directories and roots of every process
 )
 

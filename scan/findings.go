@@ -36,7 +36,7 @@ func typeOrder(t Type) int {
 
 func (c *classifier) finding(group int32, objects []*Object) Finding {
 	head := objects[0]
-	contract := ContractOf(typeOf(head.Kind))
+	contract := ContractOf(TypeOf(head.Kind))
 	f := Finding{
 		ID: findingID(head.Node), Type: contract.Type, Backend: head.Backend,
 		Verdict: c.verdict[group], Parts: objects, Labels: head.Labels,

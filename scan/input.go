@@ -221,6 +221,7 @@ type Input struct {
 	Backends []*Backend                                                // those whose objects were enumerated
 	Now      func() time.Time
 
-	Run   string        // the run of prune that goes on now; "" if none does
-	Named map[Node]bool // what the user removes by id, though it was restored once
+	Run      string        // the run of prune that goes on now; "" if none does
+	KeepList []KeepEntry   // what users say must stay
+	Named    map[Node]bool // what the user removes by id, though it was restored once
 }

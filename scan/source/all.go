@@ -32,6 +32,7 @@ var All = []*scan.Source{
 	Processes,
 	Origins,
 	Names,
+	Keep,
 }
 
 // Again lists every source for one who looks at a data root again and again.
