@@ -132,7 +132,7 @@ func TestSavedPlan(t *testing.T) {
 	// world is the same root at another boot: other device numbers and mount ids.
 	world := func(boot uint64) (*scan.Graph, []scan.Finding) {
 		g, findings := stack()
-		g.Host.DataRoot, g.Host.Info.EngineID = root, "ABCD"
+		g.Host.DataRoot, g.Host.Info.EngineID, g.Host.Online = root, "ABCD", true
 		for i := range findings {
 			findings[i].Parts[0].Stamp = scan.Stamp{Device: boot, Mount: boot, Inode: uint64(i + 1), Birth: made, Change: made}
 		}
@@ -158,6 +158,12 @@ func TestSavedPlan(t *testing.T) {
 		host := g.Host
 		host.Info.EngineID = "EFGH"
 		assert.ErrorContains(t, saved.Check(disk, &host), "under the engine ABCD")
+		host = g.Host
+		host.Online = false
+		assert.ErrorContains(t, saved.Check(disk, &host), "made while a daemon ran")
+		offline, plan := *saved, *saved.Plan
+		offline.Plan, plan.Offline = &plan, true
+		assert.ErrorContains(t, offline.Check(disk, &g.Host), "made while no daemon ran")
 		host = g.Host
 		host.DataRoot = "/srv"
 		assert.ErrorContains(t, saved.Check(disk, &host), "for the data root "+root)

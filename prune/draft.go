@@ -11,6 +11,7 @@ import (
 // what. Orphans are known by their place in the list.
 type draft struct {
 	purge   bool
+	online  bool
 	orphans []*scan.Finding
 	refs    [][]scan.Ref      // of each: what its objects need, and the links that lead to its layers
 	before  [][]int           // of each: those that need it
@@ -21,13 +22,13 @@ type draft struct {
 }
 
 func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
-	d := &draft{purge: o.Purge, stays: map[scan.Node]bool{}}
+	d := &draft{purge: o.Purge, online: g.Host.Online, stays: map[scan.Node]bool{}}
 	for i := range findings {
 		f := &findings[i]
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if (byHand(f) || markable(g, f)) && (o.Take == nil || o.Take(f)) {
+		if (byHand(f, d.online) || markable(g, f)) && (o.Take == nil || o.Take(f)) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}

@@ -21,12 +21,12 @@ import (
 // later run before it looks, which sets it again if it may; it is never set
 // for what may be a container's (rule 11).
 
-// byHand reports whether a finding's parts may go by hand while the daemon
-// runs (rule 7), or need not.
-func byHand(f *scan.Finding) bool {
+// byHand reports whether a finding's parts may go by hand (rule 7), or need
+// not, since a running daemon deletes registered layers itself.
+func byHand(f *scan.Finding, online bool) bool {
 	for _, o := range f.Parts {
 		if o.Medium != scan.Directory && o.Medium != scan.File {
-			return f.Type == scan.TypeImageLayer // the daemon deletes those
+			return online && f.Type == scan.TypeImageLayer
 		}
 	}
 	return true

@@ -32,7 +32,9 @@ type Options struct {
 // quarantine would need to come back. What lies on another goes before it, and
 // what goes by hand goes before what the daemon removes.
 func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
-	p := Plan{Version: journal.PlanVersion, DataRoot: g.Host.DataRoot, EngineID: g.Host.Info.EngineID, Made: g.Host.Now}
+	p := Plan{
+		Version: journal.PlanVersion, DataRoot: g.Host.DataRoot, EngineID: g.Host.Info.EngineID, Offline: !g.Host.Online, Made: g.Host.Now,
+	}
 	d := newDraft(g, findings, o)
 	for _, i := range d.order() {
 		f := d.orphans[i]
@@ -58,9 +60,9 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 // remover is how a finding goes, by its type's contract.
 func (d *draft) remover(f *scan.Finding) journal.Remover {
 	switch {
-	case f.Type == scan.TypeImageLayer:
+	case f.Type == scan.TypeImageLayer && d.online:
 		return journal.Adopt
-	case !byHand(f):
+	case !byHand(f, d.online):
 		return journal.Marker
 	case d.purge:
 		return journal.Free
@@ -73,7 +75,9 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 
 // moves lists what goes by hand: the data first, then the links that lead to
 // it, the record last, so that a scan still finds a thing of which only a part
-// has gone.
+// has gone. Of a registered layer the record goes first: to a daemon that is
+// started on a record alone the layer is there, and every image that is pulled
+// onto it is broken; one without a record it never sees.
 func moves(s *Step) []journal.Move {
 	var data, links, records []journal.Move
 	for _, o := range s.Objects {
@@ -92,6 +96,9 @@ func moves(s *Step) []journal.Move {
 		if id, ok := layerOf(s, r); ok {
 			links = append(links, journal.Move{From: r.From.Name, Target: "../" + id + "/diff"})
 		}
+	}
+	if s.Type == scan.TypeImageLayer {
+		return slices.Concat(records, links, data)
 	}
 	return slices.Concat(data, links, records)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -30,7 +31,7 @@ func finding(g *scan.Graph, t scan.Type, parts ...scan.Node) scan.Finding {
 
 func TestPlan(t *testing.T) {
 	g := scan.NewGraph()
-	g.Host.DataRoot, g.Host.Info.EngineID = "/var/lib/docker", "ABCD"
+	g.Host.DataRoot, g.Host.Info.EngineID, g.Host.Online = "/var/lib/docker", "ABCD", true
 	chain := scan.ChainNode("overlay2", id)
 	link := scan.Node{Kind: scan.KindLink, Name: "overlay2/l/BASE"}
 	init := id + "-init"
@@ -65,6 +66,66 @@ func TestPlan(t *testing.T) {
 	var read Result
 	assert.NilError(t, json.Unmarshal(data, &read))
 	assert.DeepEqual(t, read, Result{Plan: plan, Outcomes: []Outcome{{Step: 1, End: journal.Freed, Bytes: 7}}})
+}
+
+// Without a daemon everything can go in one run, the topmost first, but for
+// what something in quarantine needs to come back. A registered layer's record
+// goes before its data, any other after.
+func TestPlanOffline(t *testing.T) {
+	g := scan.NewGraph()
+	low, high := scan.ChainNode("overlay2", id), scan.ChainNode("overlay2", strings.Repeat("f", 64))
+	mount, init := scan.MountNode("overlay2", id), id+"-init"
+	var findings []scan.Finding
+	links := map[string]scan.Node{}
+	for _, f := range []struct {
+		t     scan.Type
+		parts []scan.Node
+	}{
+		{scan.TypeImageLayer, []scan.Node{low, layer("low")}},
+		{scan.TypeImageLayer, []scan.Node{high, layer("high")}},
+		{scan.TypeRWLayer, []scan.Node{mount, layer(id), layer(init)}},
+	} {
+		findings = append(findings, finding(g, f.t, f.parts...))
+	}
+	for _, name := range []string{"low", "high"} {
+		links[name] = scan.Node{Kind: scan.KindLink, Name: "overlay2/l/" + strings.ToUpper(name)}
+		g.Refer(links[name], layer(name), scan.ByLink)
+	}
+	g.Refer(low, layer("low"), scan.ByCacheID)
+	g.Refer(high, layer("high"), scan.ByCacheID)
+	g.Refer(high, low, scan.ByParent)
+	g.Refer(layer("high"), links["low"], scan.ByLower)
+	g.Refer(mount, low, scan.ByParent)
+	g.Refer(layer(init), links["low"], scan.ByLower)
+
+	assert.Equal(t, NewPlan(g, findings, Options{}).String(), ""+
+		"#1 free image-layer "+high.Name+", no record names it; old\n"+
+		"#2 quarantine rw-layer "+mount.Name+", no record names it; old\n") // #2 keeps what it lies on
+
+	plan := NewPlan(g, findings, Options{Purge: true})
+	assert.Equal(t, plan.String(), ""+
+		"#1 free image-layer "+high.Name+", no record names it; old\n"+
+		"#2 free rw-layer "+mount.Name+", no record names it; old\n"+
+		"#3 free image-layer "+low.Name+", no record names it; old [after 1 2]\n")
+	var moves []string
+	for _, s := range plan.Steps {
+		assert.Equal(t, len(s.Pins), 0)
+		for _, m := range s.Moves {
+			moves = append(moves, m.From)
+		}
+	}
+	assert.DeepEqual(t, moves, []string{
+		high.Name, "overlay2/l/HIGH", "overlay2/high",
+		"overlay2/" + id, "overlay2/" + init, mount.Name,
+		low.Name, "overlay2/l/LOW", "overlay2/low",
+	})
+
+	// What no file of the data root is stays, for nobody is there to ask.
+	for i := range findings[1].Parts {
+		findings[1].Parts[i].Medium = "thin device"
+	}
+	assert.Equal(t, NewPlan(g, findings, Options{Purge: true}).String(), ""+
+		"#1 free rw-layer "+mount.Name+", no record names it; old\n")
 }
 
 // Whatever lies on what: every orphan is in the plan once, nothing else is,

@@ -2,6 +2,7 @@ package prune
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -72,6 +73,12 @@ func Load(name string) (*Saved, error) {
 func (s *Saved) Check(tree scan.Tree, h *scan.Host) error {
 	if s.Plan.DataRoot != h.DataRoot {
 		return fmt.Errorf("made for the data root %s, and this is %s", scan.Printable(s.Plan.DataRoot), h.DataRoot)
+	}
+	switch {
+	case s.Plan.Offline && h.Online:
+		return errors.New("made while no daemon ran on the data root, and one does now: things go in another way")
+	case !s.Plan.Offline && !h.Online:
+		return errors.New("made while a daemon ran on the data root, and none does now: things go in another way")
 	}
 	if s.Plan.EngineID != h.Info.EngineID {
 		return fmt.Errorf("made under the engine %s, and this is %s", scan.Printable(s.Plan.EngineID), h.Info.EngineID)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
@@ -102,7 +103,31 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 		return o, r.unlink(ctx, run.ID, s)
 	case run.Restored(s.ID), !run.Taken(s.ID):
 		o.End = journal.PutBack
-		return o, r.putBack(run.ID, s)
+		err := r.putBack(run.ID, s)
+		if errors.Is(err, fs.ErrExist) && r.superseded(run.ID, s) {
+			o.Reason = "the run was interrupted, and the daemon has registered the layer anew since"
+			err = r.unlink(ctx, run.ID, s)
+		}
+		return o, err
 	}
 	return Outcome{Step: s.ID, End: journal.Quarantined, Bytes: Bytes(s)}, nil
+}
+
+// superseded reports whether all that is left in a step's places is the record
+// of a layer that the daemon has registered anew: pulled or built again while
+// the record was away. It is named for its content, so the two say the same of
+// it, and each names a copy of its own.
+func (r *Runner) superseded(run string, s *Step) bool {
+	if s.Type != scan.TypeImageLayer {
+		return false
+	}
+	for m := range s.Moves {
+		_, err := r.Tree.Stat(s.Place(run, m))
+		record := s.Moves[m].From == s.Objects[0].Paths[0]
+		if !record && !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	_, err := r.Tree.Stat(path.Join(s.Objects[0].Paths[0], "cache-id"))
+	return err == nil
 }

@@ -177,9 +177,12 @@ func fits(tree scan.Tree, mv *journal.Move, name string) error {
 }
 
 // putBack returns what lies in a step's places to where it was, the record
-// last, as it went. What is not there was not taken, or is back already.
+// last. What is not there was not taken, or is back already.
 func (r *Runner) putBack(run string, s *Step) error {
 	for m := range s.Moves {
+		if s.Type == scan.TypeImageLayer {
+			m = len(s.Moves) - 1 - m // its record went first
+		}
 		mv, place := &s.Moves[m], s.Place(run, m)
 		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 // An index finds the findings of a look by what they are made of.
@@ -34,6 +35,8 @@ func (x *index) differs(s *Step, stamps bool) string {
 		return fmt.Sprintf("it is %s now: %s", f.Verdict, f.Reason)
 	case f.Type != s.Type || len(f.Parts) != len(s.Objects):
 		return "it has changed since it was shown"
+	case s.Type == scan.TypeImageLayer && s.Remover != journal.Adopt && x.graph.Host.Online: // rule 7
+		return "a daemon runs now, and has it in memory"
 	case f.NotMine != "" && !s.Named:
 		return f.NotMine
 	}

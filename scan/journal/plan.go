@@ -30,6 +30,7 @@ type Plan struct {
 	DataRoot string    `json:"dataRoot"`
 	Root     Identity  `json:"root"`               // of the data root's directory
 	EngineID string    `json:"engineID,omitempty"` // "" where no daemon runs
+	Offline  bool      `json:"offline,omitempty"`  // no daemon ran on the data root
 	Made     time.Time `json:"made"`               // when the scan began that it was made from
 	Steps    []Step    `json:"steps"`
 }

@@ -35,10 +35,12 @@ var errFault = fmt.Errorf("made to fail: %w", syscall.EIO)
 // crash is what a faulty disk panics with where the process would end.
 type crash struct{}
 
-// A faultyDisk has one fault, at its nth operation; 0 has none and counts.
+// A faultyDisk has one fault, at its nth operation, or at one that is named;
+// without either it has none and counts.
 type faultyDisk struct {
 	prune.Disk
 	at    int
+	what  string
 	fault fault
 	done  int
 	ops   []string
@@ -47,7 +49,7 @@ type faultyDisk struct {
 func (d *faultyDisk) do(what string, op func() error) error {
 	d.done++
 	d.ops = append(d.ops, what)
-	if d.done != d.at {
+	if d.done != d.at && what != d.what {
 		return op()
 	}
 	switch d.fault {
@@ -110,28 +112,33 @@ func dies(f func()) (died bool) {
 // and 15).
 func TestEveryFault(t *testing.T) {
 	for _, driver := range []string{"overlay2", "vfs"} {
-		count := func() int {
-			w := newWorld(t, driver, leaky)
-			disk := &faultyDisk{Disk: w.disk()}
-			plan, owner := w.plan(prune.Options{})
-			_, err := w.runner(disk).Execute(t.Context(), plan, owner)
-			assert.NilError(t, err)
-			return len(disk.ops)
-		}()
-		assert.Assert(t, count > 15, "only %d operations", count)
-		for f := failBefore; f <= crashAfter; f++ {
-			for n := 1; n <= count; n++ {
-				t.Run(fmt.Sprintf("%s/%s/%d", driver, f, n), func(t *testing.T) {
-					t.Parallel()
-					faultAt(t, driver, f, n)
-				})
-			}
+		t.Run(driver, func(t *testing.T) { everyFault(t, driver, leaky) })
+		t.Run(driver+"/offline", func(t *testing.T) { everyFault(t, driver, leakyOffline) })
+	}
+}
+
+func everyFault(t *testing.T, driver, script string) {
+	count := func() int {
+		w := newWorld(t, driver, script)
+		disk := &faultyDisk{Disk: w.disk()}
+		plan, owner := w.plan(prune.Options{})
+		_, err := w.runner(disk).Execute(t.Context(), plan, owner)
+		assert.NilError(t, err)
+		return len(disk.ops)
+	}()
+	assert.Assert(t, count > 15, "only %d operations", count)
+	for f := failBefore; f <= crashAfter; f++ {
+		for n := 1; n <= count; n++ {
+			t.Run(fmt.Sprintf("%s/%d", f, n), func(t *testing.T) {
+				t.Parallel()
+				faultAt(t, driver, script, f, n)
+			})
 		}
 	}
 }
 
-func faultAt(t *testing.T, driver string, f fault, n int) {
-	w := newWorld(t, driver, leaky)
+func faultAt(t *testing.T, driver, script string, f fault, n int) {
+	w := newWorld(t, driver, script)
 	before := w.manifest()
 	verdicts := w.verdicts()
 	plan, owner := w.plan(prune.Options{})
@@ -145,6 +152,7 @@ func faultAt(t *testing.T, driver string, f fault, n int) {
 		}
 	})
 	assert.Equal(t, died, f >= crashBefore, "operation %s", disk.ops[n-1])
+	w.assertRecords()
 	assert.DeepEqual(t, without(w.manifest(), all...), without(before, all...))
 
 	// The next run ends or undoes what was begun. Whatever it finds in
@@ -175,6 +183,34 @@ func faultAt(t *testing.T, driver string, f fault, n int) {
 	for _, run := range runs {
 		assert.Assert(t, run.Plan == nil || run.Done, "run %s has no end", run.ID)
 	}
+}
+
+// Putting back what an interrupted run took can fail or end anywhere, too.
+func TestEveryFaultOfRecover(t *testing.T) {
+	for _, script := range []string{leaky, leakyOffline} {
+		for f := failBefore; f <= crashAfter; f++ {
+			for n, more := 1, true; more; n++ {
+				more = recoverFault(t, script, f, n)
+				assert.Assert(t, more || n > 5, "only %d operations", n-1)
+			}
+		}
+	}
+}
+
+func recoverFault(t *testing.T, script string, f fault, n int) (more bool) {
+	w := newWorld(t, "overlay2", script)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	last := plan.Steps[len(plan.Steps)-1].Moves
+	disk := &faultyDisk{Disk: w.disk(), fault: crashAfter, what: "rename " + last[len(last)-1].From}
+	assert.Assert(t, dies(func() { _, _ = w.runner(disk).Execute(t.Context(), plan, owner) }))
+	disk = &faultyDisk{Disk: w.disk(), at: n, fault: f}
+	_ = dies(func() { _, _ = w.runner(disk).Recover(t.Context()) }) // what came of it is seen below
+	w.assertRecords()
+	_, err := w.runner(w.disk()).Recover(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, w.manifest(), before)
+	return disk.done >= n
 }
 
 // Restore and purge, too, can fail or end anywhere.

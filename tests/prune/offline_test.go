@@ -1,0 +1,150 @@
+//go:build linux
+
+package prune_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// leakyOffline has one thing of each sort below a daemon that is stopped, two
+// registered layers of one lost image, and one that a vanished container's
+// layer lies on.
+const leakyOffline = `
+image app: base top
+container web app
+image gone: base mid high
+image held: base low
+container leak held
+rm image/DRIVER/imagedb/content/sha256/{image gone}
+rm image/DRIVER/imagedb/content/sha256/{image held}
+write image/DRIVER/repositories.json "{\"Repositories\":{\"app\":{\"app:1\":\"sha256:{image app}\"}}}"
+rm containers/{container leak}
+layer stray on base
+write image/DRIVER/layerdb/tmp/write-set-7/size "1"
+write tmp/GetImageBlob77 "half a blob"
+`
+
+// Without a daemon everything goes in one run, the topmost first; but for
+// what the quarantine needs.
+func TestExecuteOffline(t *testing.T) {
+	for _, driver := range []string{"overlay2", "vfs", "fuse-overlayfs"} {
+		t.Run(driver, func(t *testing.T) {
+			w := newWorld(t, driver, leakyOffline)
+			before := w.manifest()
+			plan, owner := w.plan(prune.Options{})
+			r := w.runner(w.disk())
+			r.Adopt = nil
+			result, err := r.Execute(t.Context(), plan, owner)
+			assert.NilError(t, err)
+			want := map[string]journal.End{
+				"image-layer {chain gone 3}": journal.Freed, "image-layer {chain gone 2}": journal.Freed,
+				"layer {layer stray}":       journal.Freed,
+				"rw-layer {container leak}": journal.Quarantined,
+				"download write-set-7":      journal.Freed, "download GetImageBlob77": journal.Freed,
+			}
+			assert.DeepEqual(t, w.ends(result), want)
+			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free, journal.Quarantine)...))
+			assert.Equal(t, w.verdicts()["image-layer {chain held 2}"], "kept")
+
+			// Once its container's layer is purged it goes too.
+			held, err := r.Held()
+			assert.NilError(t, err)
+			_, err = r.Purge(t.Context(), held)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.ends(w.execute(prune.Options{})), map[string]journal.End{"image-layer {chain held 2}": journal.Freed})
+
+			// To free at once is to free all in one run.
+			w = newWorld(t, driver, leakyOffline)
+			want["image-layer {chain held 2}"] = journal.Freed
+			want["rw-layer {container leak}"] = journal.Freed
+			assert.DeepEqual(t, w.ends(w.execute(prune.Options{Purge: true})), want)
+		})
+	}
+}
+
+// Rule 7: what was planned while no daemon ran is not carried out once one
+// does: it has every registered layer in memory.
+func TestOfflinePlanOnline(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyOffline)
+	before := w.manifest()
+	plan, _ := w.plan(prune.Options{})
+	w.do("online")
+	for _, lost := range []string{"{image gone}", "{image held}", "{container leak}"} {
+		w.do("forget " + lost)
+	}
+	result, err := w.runner(w.disk()).Execute(t.Context(), plan, w.Host.Owner)
+	assert.NilError(t, err)
+	for name, end := range w.ends(result) {
+		if strings.HasPrefix(name, "image-layer") {
+			assert.Equal(t, end, journal.Skipped, name)
+		}
+	}
+	after := w.manifest()
+	for name := range before {
+		if strings.Contains(name, "/layerdb/sha256/") {
+			assert.Assert(t, after[name] != "", name)
+		}
+	}
+}
+
+// assertRecords asserts that no registered layer has lost its data: a daemon
+// that is started on such a record tells every pull that the layer is there.
+func (w *world) assertRecords() {
+	w.t.Helper()
+	records, err := filepath.Glob(filepath.Join(w.Dir, "image/*/layerdb/sha256/*/cache-id"))
+	assert.NilError(w.t, err)
+	layers := w.Driver
+	if w.Driver == "vfs" {
+		layers = "vfs/dir"
+	}
+	for _, record := range records {
+		id, err := os.ReadFile(record)
+		assert.NilError(w.t, err)
+		_, err = os.Stat(filepath.Join(w.Dir, layers, string(id)))
+		assert.NilError(w.t, err, "%s is registered", w.Symbols(string(id)))
+	}
+}
+
+// The process ended when only the record of a layer was taken, and a daemon
+// was started that has pulled that very layer since. Its record stays, and
+// what was not taken is still there for the next run.
+func TestRegisteredAnewSince(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyOffline)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	record := "image/overlay2/layerdb/sha256/" + w.id("{chain gone 3}")
+	disk := &faultyDisk{Disk: w.disk(), fault: crashAfter, what: "rename " + record}
+	assert.Assert(t, dies(func() { _, _ = w.runner(disk).Execute(t.Context(), plan, owner) }))
+	w.do("layer anew on mid base")
+	w.do("write " + record + "/cache-id \"{layer anew}\"")
+	for _, file := range []string{"diff", "parent", "size"} {
+		old, err := filepath.Glob(filepath.Join(w.Dir, journal.Runs, "*/trash/*="+filepath.Base(record), file))
+		assert.NilError(t, err)
+		assert.Equal(t, len(old), 1)
+		assert.NilError(t, os.Rename(old[0], filepath.Join(w.Dir, record, file)))
+	}
+	r := w.runner(w.disk())
+	runs, err := r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(runs), 1)
+	now := w.manifest()
+	for name := range before {
+		assert.Assert(t, now[name] != "", "%s is gone", w.Symbols(name))
+	}
+	assert.Assert(t, now["overlay2/"+w.id("{layer anew}")+"/diff"] != "")
+	id, err := os.ReadFile(filepath.Join(w.Dir, record, "cache-id"))
+	assert.NilError(t, err)
+	assert.Equal(t, w.Symbols(string(id)), "{layer anew}")
+	assert.Equal(t, w.verdicts()["layer {layer high}"], "orphan")
+	left, err := filepath.Glob(filepath.Join(w.Dir, journal.Runs, "*/trash/*"))
+	assert.NilError(t, err)
+	assert.Equal(t, len(left), 0, "%v", left)
+}
