@@ -168,7 +168,7 @@ func (e *evidence) explain(seen *look, f *scan.Finding) {
 
 func newPart(root string, o *scan.Object) evidencePart {
 	part := evidencePart{
-		Kind: o.Kind.String(), Name: o.Name, Medium: string(o.Medium), Missing: o.Missing,
+		Kind: o.Kind.String(), Name: o.Name, Medium: string(o.Medium), Missing: o.Note().Missing,
 		Device: o.Stamp.Device, Inode: o.Stamp.Inode, Mount: o.Stamp.Mount,
 		Birth: moment(o.Stamp.Birth), Change: moment(o.Stamp.Change),
 	}

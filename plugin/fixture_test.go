@@ -54,9 +54,9 @@ func fixture(t *testing.T) *look {
 	}
 
 	orphan := layer(id64("1"))
-	orphan.Was = "evil\x1b[31m\nname"
+	orphan.Annotate().Was = "evil\x1b[31m\nname"
 	orphan.Usage.Complete, orphan.Usage.Problem = false, "diff/x: permission denied"
-	orphan.Labels = scan.Labels{Known: true, Values: map[string]string{"team": "a"}}
+	orphan.Annotate().Labels = scan.Labels{Known: true, Values: map[string]string{"team": "a"}}
 	young := layer(id64("2"))
 	young.Stamp.Birth, young.Stamp.Change, young.Usage.Newest = now.Add(-time.Hour), now.Add(-time.Hour), now.Add(-time.Hour)
 	for _, o := range []scan.Object{orphan, young, layer(id64("3")), layer(id64("4")), layer(id64("5")), layer(id64("6"))} {
@@ -75,7 +75,7 @@ func fixture(t *testing.T) *look {
 	record := scan.MountNode("overlay2", id64("6"))
 	g.Add(scan.Object{
 		Node: record, Backend: "overlay2", Paths: []string{record.Name}, Medium: scan.Directory,
-		Was: "container db", Stamp: scan.Stamp{Device: 1, Inode: 9, Birth: longAgo, Change: longAgo},
+		Notes: &scan.Notes{Was: "container db"}, Stamp: scan.Stamp{Device: 1, Inode: 9, Birth: longAgo, Change: longAgo},
 		Usage: &scan.Usage{Bytes: 4096, Inodes: 3, Newest: longAgo, Complete: true, Telling: []string{"overlay2/" + id64("6") + "/diff/ibdata1"}},
 	})
 	g.Refer(record, layerNode(id64("6")), scan.ByMountID)

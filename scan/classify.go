@@ -199,7 +199,7 @@ func (c *classifier) contradictions() []Doubt {
 func (c *classifier) present(n int32) bool {
 	kind := c.g.nodes[n].Kind
 	if o := c.g.object(n); o != nil {
-		return kind != KindLink && o.Unrecognised == "" && o.Missing == "" // a link that is an object leads nowhere
+		return kind != KindLink && o.Unrecognised == "" && o.Note().Missing == "" // a link that is an object leads nowhere
 	}
 	if kind == KindLink {
 		return c.leads[n]
@@ -232,8 +232,8 @@ func (c *classifier) judgeGroup(group int32) {
 		if o.Usage != nil && o.Usage.OpenedBy != "" {
 			c.raise(group, Held, "open in "+o.Usage.OpenedBy)
 		}
-		if o.Missing != "" {
-			c.raise(group, Damaged, o.Missing)
+		if o.Note().Missing != "" {
+			c.raise(group, Damaged, o.Note().Missing)
 		}
 	}
 	if c.verdict[group].strength() >= Unsure.strength() {

@@ -143,7 +143,7 @@ func TestSpread(t *testing.T) {
 		{"unknown", func(g *Graph, n Node) { g.Object(n).Unrecognised = "x" }, Unknown, Unsure},
 		{"doubted", func(g *Graph, n Node) { g.Doubt(Doubt{Where: "x", Scope: Scope{Nodes: []Node{n}}}) }, Unsure, Unsure},
 		{"young", func(g *Graph, n Node) { g.Object(n).Stamp.Birth = now.Add(-time.Minute) }, Young, Young},
-		{"damaged", func(g *Graph, n Node) { g.Object(n).Missing = "x" }, Damaged, Orphan},
+		{"damaged", func(g *Graph, n Node) { g.Object(n).Annotate().Missing = "x" }, Damaged, Orphan},
 		{"orphan", func(*Graph, Node) {}, Orphan, Orphan},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -39,12 +39,12 @@ func (c *classifier) finding(group int32, objects []*Object) Finding {
 	contract := ContractOf(TypeOf(head.Kind))
 	f := Finding{
 		ID: findingID(head.Node), Type: contract.Type, Backend: head.Backend,
-		Verdict: c.verdict[group], Parts: objects, Labels: head.Labels,
+		Verdict: c.verdict[group], Parts: objects, Labels: head.Note().Labels,
 		Reason: c.reasonFor(group, contract), Age: c.ages[group].text, Doubts: c.doubts[group],
 	}
 	for _, o := range objects {
-		f.Was = cmp.Or(f.Was, o.Was)
-		f.Origin = cmp.Or(f.Origin, o.Origin)
+		f.Was = cmp.Or(f.Was, o.Note().Was)
+		f.Origin = cmp.Or(f.Origin, o.Note().Origin)
 	}
 	if contract.Unknown == UnknownMatches {
 		f.Labels.Known = true // such things have no labels, and no owner that could have any

@@ -105,24 +105,45 @@ type Object struct {
 	Paths   []string `json:"paths"`             // below the data root, the main one first
 	Medium  Medium   `json:"medium"`
 	Stamp   Stamp    `json:"stamp"`
+
+	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
+
+	Notes *Notes `json:"notes,omitempty"` // nil for most: see [Object.Note]
+	Usage *Usage `json:"usage,omitempty"` // nil until walked
+}
+
+// Notes are what is known of few objects: a host has a million of them, and
+// what each has takes memory.
+type Notes struct {
 	// Created is when its medium says that it was made, where the stamp does
 	// not tell: see [Backend].Created. Nil for others.
 	Created *time.Time `json:"created,omitempty"`
+	Missing string     `json:"missing,omitempty"` // the data that this record names and that is not there
+	Was     string     `json:"was,omitempty"`     // what a person would call it, where that can still be told
+	Origin  string     `json:"origin,omitempty"`  // a registry that has it: a repository's name
+	Labels  Labels     `json:"labels,omitzero"`
+}
 
-	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
-	Missing      string `json:"missing,omitempty"`      // the data that this record names and that is not there
+// Note returns the object's notes to read; they are empty where it has none.
+func (o *Object) Note() Notes {
+	if o.Notes == nil {
+		return Notes{}
+	}
+	return *o.Notes
+}
 
-	Was    string `json:"was,omitempty"`    // what a person would call it, where that can still be told
-	Origin string `json:"origin,omitempty"` // a registry that has it: a repository's name
-	Labels Labels `json:"labels,omitzero"`
-
-	Usage *Usage `json:"usage,omitempty"` // nil until walked
+// Annotate returns the object's notes to write.
+func (o *Object) Annotate() *Notes {
+	if o.Notes == nil {
+		o.Notes = &Notes{}
+	}
+	return o.Notes
 }
 
 // Made is the latest moment at which the object can have been made.
 func (o *Object) Made() time.Time {
-	if o.Created != nil {
-		return *o.Created
+	if created := o.Note().Created; created != nil {
+		return *created
 	}
 	return o.Stamp.Made()
 }

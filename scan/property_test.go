@@ -24,7 +24,7 @@ func drawAny(t *rapid.T) *Graph {
 		o := Object{Node: n, Backend: rapid.SampledFrom([]string{"overlay2", "vfs"}).Draw(t, "backend"), Paths: []string{n.Name}, Stamp: Stamp{Birth: made, Change: made}}
 		switch rapid.IntRange(0, 9).Draw(t, "damage") {
 		case 0:
-			o.Missing = "x"
+			o.Annotate().Missing = "x"
 		case 1:
 			o.Unrecognised = "x"
 		}

@@ -56,7 +56,7 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 				continue
 			}
 			made, err := b.Created(ctx, in, o)
-			o.Created = &made
+			o.Annotate().Created = &made
 			if err == nil && made.IsZero() {
 				err = errors.New("not told")
 			}

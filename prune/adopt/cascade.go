@@ -127,7 +127,7 @@ func (f *forest) unfit(n scan.Node, c *chain) string {
 		return fmt.Sprintf("it is of %s, and the daemon uses %s", c.backend, cmp.Or(driver, "no driver that is known"))
 	}
 	layer := f.g.Object(c.link.Layer)
-	if layer == nil || layer.Missing != "" {
+	if layer == nil || layer.Note().Missing != "" {
 		return "its layer is not there"
 	}
 	for _, part := range []scan.Node{n, c.link.Layer} {

@@ -170,7 +170,7 @@ func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry, found targe
 		return nil // removed since it was listed
 	}
 	if o.Unrecognised == "" {
-		o.Was = "link to " + scan.Short(id)
+		o.Annotate().Was = "link to " + scan.Short(id)
 	}
 	g.Add(o)
 	if o.Unrecognised == "" {

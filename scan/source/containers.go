@@ -253,7 +253,8 @@ func (c *containers) ownerless(b *scan.Backend) {
 // holds the parent layers of every record it has loaded.
 func (c *containers) gone(o *scan.Object, name string) {
 	parent := c.images.parent[o.Node]
-	o.Was, o.Labels = c.images.describe(name, parent, c.images.init[o.Node])
+	note := o.Annotate()
+	note.Was, note.Labels = c.images.describe(name, parent, c.images.init[o.Node])
 	if c.in.Daemon != nil && parent != "" {
 		pin(c.g, o.Name, o.Name+"/parent", scan.Node{Kind: scan.KindChain, Name: parent})
 	}

@@ -23,7 +23,7 @@ func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entr
 	}
 	o := scan.Object{
 		Node: scan.Node{Kind: scan.KindDownload, Name: name}, Backend: backend, Paths: []string{name},
-		Medium: scan.File, Stamp: info.Stamp, Was: was,
+		Medium: scan.File, Stamp: info.Stamp, Notes: &scan.Notes{Was: was},
 	}
 	if info.Mode.IsDir() {
 		o.Medium = scan.Directory
@@ -38,7 +38,7 @@ func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entr
 	}
 	if o.Unrecognised != "" {
 		o.Name = dir + "/" + scan.Printable(e.Name)
-		o.Paths, o.Was = []string{o.Name}, ""
+		o.Paths, o.Notes = []string{o.Name}, nil
 	}
 	g.Add(o)
 }

@@ -160,7 +160,7 @@ func (db *layerDB) missing(o *scan.Object, p *scan.Page) {
 		}
 		switch _, err := db.in.Tree.Stat(r.To.Name); {
 		case errors.Is(err, fs.ErrNotExist):
-			o.Missing = "its layer " + r.To.Name + " is gone"
+			o.Annotate().Missing = "its layer " + r.To.Name + " is gone"
 		case err != nil:
 			p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
 		}
@@ -170,7 +170,7 @@ func (db *layerDB) missing(o *scan.Object, p *scan.Page) {
 // removing reads a layer whose release was interrupted. What is left of it is
 // named by its cache-id alone.
 func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
-	o.Was = "image layer whose removal was interrupted"
+	o.Annotate().Was = "image layer whose removal was interrupted"
 	id, err := db.in.Word(o.Name+"/cache-id", maxWord)
 	switch {
 	case err == nil && scan.IsLayerID(id):
@@ -221,7 +221,7 @@ func (db *layerDB) chainDoubt(p *scan.Page, o *scan.Object, err error) {
 		return
 	}
 	if entries, dirErr := db.in.Tree.ReadDir(o.Name); dirErr == nil && len(entries) == 0 {
-		o.Missing = "the entry is empty"
+		o.Annotate().Missing = "the entry is empty"
 		return
 	}
 	p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))

@@ -24,7 +24,8 @@ var Names = &scan.Source{
 			if o.Kind != scan.KindLayer || n.owned(o.Node) || o.Unrecognised != "" {
 				continue
 			}
-			if o.Was = n.name(o); o.Was != "" {
+			if was := n.name(o); was != "" {
+				o.Annotate().Was = was
 				named++
 			}
 		}

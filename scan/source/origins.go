@@ -31,8 +31,9 @@ var Origins = &scan.Source{
 			if err := ctx.Err(); err != nil {
 				return "", err
 			}
-			if o.Origin = origin(in, o.Backend, o.Node, edges); o.Origin != "" {
-				o.Was = "layer of " + o.Origin
+			if repository := origin(in, o.Backend, o.Node, edges); repository != "" {
+				note := o.Annotate()
+				note.Origin, note.Was = repository, "layer of "+repository
 				found++
 			}
 		}

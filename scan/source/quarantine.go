@@ -132,6 +132,10 @@ func (q *quarantine) aside(run *journal.Run, s *journal.Step, places map[string]
 		}
 		moved := *o
 		moved.Paths = []string{place}
+		if o.Notes != nil {
+			notes := *o.Notes // the plan's own stay as they are
+			moved.Notes = &notes
+		}
 		if q.g.Object(o.Node) != nil || !q.in.Gone(o.Paths[0]) {
 			moved.Name = place
 			renamed[o.Node] = moved.Node

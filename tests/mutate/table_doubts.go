@@ -9,7 +9,7 @@ var doubts = []mutation{
 	{1, "doubts cover nothing", "scan/classify.go", "return d.Scope.covers(o, contract.Type) })", "return d.Scope.covers(o, contract.Type) && false })"},
 	{1, "doubts of a type cover others only", "scan/doubt.go", "case len(s.Types) > 0 && !slices.Contains(s.Types, t):", "case len(s.Types) > 0:"},
 	{1, "what is missing is no doubt", "scan/classify.go", "if c.present(r.to) {", "if c.present(r.to) || true {"},
-	{1, "an object of a form that is not known counts as present", "scan/classify.go", `kind != KindLink && o.Unrecognised == "" && o.Missing == ""`, `kind != KindLink`},
+	{1, "an object of a form that is not known counts as present", "scan/classify.go", `kind != KindLink && o.Unrecognised == "" && o.Note().Missing == ""`, `kind != KindLink`},
 	{1, "a link without a target counts as present", "scan/classify.go", "return c.leads[n]", "return true"},
 	{1, "two records of one layer are no doubt", "scan/classify.go", "} else if first != r.from {", "} else if first != r.from && false {"},
 	{1, "conditional doubts never count", "scan/classify.go", "counts := !c.free(d.Of)", "counts := !c.free(d.Of) && false"},

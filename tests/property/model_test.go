@@ -175,7 +175,7 @@ func (m *machine) kill(t *rapid.T) {
 		verdicts := m.scan(t, online, aged, func(testkit.Read) error { return nil })
 		needed := m.needed(online)
 		m.noneNeeded(t, verdicts, needed)
-		if !m.settled() {
+		if !m.settled() || m.broken(verdicts) {
 			m.unsettled++
 			continue
 		}
@@ -189,6 +189,19 @@ func (m *machine) kill(t *rapid.T) {
 			}
 		}
 	}
+}
+
+// broken reports whether a layer was brought back whose making was cut off
+// before it was written what it lies on: it is kept, and that may be anything.
+func (m *machine) broken(verdicts map[string]scan.Verdict) bool {
+	for name, v := range verdicts {
+		_, noWork := os.Lstat(m.path(name + "/work"))
+		_, noLower := os.Lstat(m.path(name + "/lower"))
+		if v == scan.Kept && noWork == nil && noLower != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // scanBusy scans while operations run, which go on between two reads. Age
