@@ -16,7 +16,7 @@ func wouldBeLive(t scan.Type) []string {
 	}
 	switch t {
 	case scan.TypeLayer:
-		return layer
+		return append([]string{"an image or a container of Docker before 1.10 that has its id"}, layer...)
 	case scan.TypeImageLayer:
 		return append([]string{
 			"an image config whose diff_ids lead to it",

@@ -12,6 +12,7 @@ import (
 type draft struct {
 	purge   bool
 	online  bool
+	old     bool // a data root of Docker before 1.10
 	orphans []*scan.Finding
 	refs    [][]scan.Ref      // of each: what its objects need, and the links that lead to its layers
 	before  [][]int           // of each: those that need it
@@ -22,7 +23,7 @@ type draft struct {
 }
 
 func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
-	d := &draft{purge: o.Purge, online: g.Host.Online, stays: map[scan.Node]bool{}}
+	d := &draft{purge: o.Purge, online: g.Host.Online, old: g.Host.Before110, stays: map[scan.Node]bool{}}
 	for i := range findings {
 		f := &findings[i]
 		if f.Verdict != scan.Orphan {

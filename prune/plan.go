@@ -67,7 +67,7 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 	case d.purge:
 		return journal.Free
 	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer,
-		f.Type == scan.TypeLayer && f.MayBeContainers(): // rule 11: it may be a container's
+		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old): // rule 11: it may be a container's, or an image's whose only record is lost
 		return journal.Quarantine
 	}
 	return journal.Free
@@ -81,7 +81,7 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 func moves(s *Step) []journal.Move {
 	var data, links, records []journal.Move
 	for _, o := range s.Objects {
-		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp)}
+		m := journal.Move{From: o.Paths[0], Is: journal.IdentityOf(o.Stamp)}
 		if o.Kind == scan.KindLayer {
 			data = append(data, m)
 		} else {

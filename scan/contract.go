@@ -67,7 +67,7 @@ type Contract struct {
 
 // layerNeeds are the sources that can own a layer.
 var layerNeeds = []SourceID{
-	SourceQuarantine, SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
+	SourceQuarantine, SourceGraph, SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
 	SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses,
 }
 
@@ -75,11 +75,11 @@ var layerNeeds = []SourceID{
 var Contracts = []Contract{
 	{
 		Type:    TypeLayer,
-		What:    "a layer of the storage driver that no layerdb entry, mount record, build record or quarantine names, nor any live layer below which it lies",
+		What:    "a layer of the storage driver that no layerdb entry, mount record, build record or quarantine names, nor any image or container of Docker before 1.10, nor any live layer below which it lies",
 		Reason:  "no record names it",
 		Needs:   layerNeeds,
 		Default: DefaultYes,
-		Online:  "by hand: to quarantine if it has or is an -init (it may be a container's), else at once after the second look",
+		Online:  "by hand: to quarantine if it has or is an -init (it may be a container's) or no Docker since 1.10 has used the data root, else at once after the second look",
 		Offline: "the same",
 		Undo:    "restore from quarantine; none for what went at once",
 		Labels:  "none: the record that would tell is gone",

@@ -13,6 +13,7 @@ type SourceID string
 // that must have been read to the end before anything of it is an orphan.
 const (
 	SourceQuarantine SourceID = "quarantine" // .docker-orphans/runs: what earlier runs put aside
+	SourceGraph      SourceID = "graph"      // graph and repositories-<driver>: images of Docker before 1.10
 	SourceLayerDB    SourceID = "layerdb"    // image/<driver>/layerdb: chains, mount records, releases under way
 	SourceContainers SourceID = "containers" // containers/*/config.v2.json
 	SourceImageDB    SourceID = "imagedb"    // image/<driver>/imagedb and repositories.json

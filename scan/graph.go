@@ -18,7 +18,7 @@ const (
 	KindRemoving                  // a layerdb entry that is being released: "…/sha256/<chain>-<x>-removing"
 	KindDownload                  // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>"
 	KindContainer                 // a container's directory: "containers/<id>"
-	KindImage                     // an image id, "sha256:<hex>"
+	KindImage                     // an image id, "sha256:<hex>"; before 1.10 the digits alone
 	KindVolume                    // a volume's name
 	KindBuild                     // a build record or a snapshot of BuildKit
 	KindMemory                    // what the daemon holds in memory only
@@ -101,9 +101,10 @@ const (
 // An Object is a node that takes space on disk.
 type Object struct {
 	Node
-	Backend string `json:"backend,omitempty"` // name of the [Backend] it belongs to; "" for the daemon's own
-	Medium  Medium `json:"medium"`
-	Stamp   Stamp  `json:"stamp"`
+	Backend string   `json:"backend,omitempty"` // name of the [Backend] it belongs to; "" for the daemon's own
+	Paths   []string `json:"paths"`             // below the data root, the main one first
+	Medium  Medium   `json:"medium"`
+	Stamp   Stamp    `json:"stamp"`
 
 	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
 
@@ -114,7 +115,6 @@ type Object struct {
 // Notes are what is known of few objects: a host has a million of them, and
 // what each has takes memory.
 type Notes struct {
-	Paths []string `json:"paths,omitempty"` // below the data root, the main one first, where its name is not its one path: see [Object.Paths]
 	// Created is when its medium says that it was made, where the stamp does
 	// not tell: see [Backend].Created. Nil for others.
 	Created *time.Time `json:"created,omitempty"`
@@ -138,22 +138,6 @@ func (o *Object) Annotate() *Notes {
 		o.Notes = &Notes{}
 	}
 	return o.Notes
-}
-
-// Paths lists where the object is below the data root, the main path first.
-func (o *Object) Paths() []string {
-	if paths := o.Note().Paths; len(paths) > 0 {
-		return paths
-	}
-	return []string{o.Name}
-}
-
-// Path is the main one of the object's paths.
-func (o *Object) Path() string {
-	if paths := o.Note().Paths; len(paths) > 0 {
-		return paths[0]
-	}
-	return o.Name
 }
 
 // Made is the latest moment at which the object can have been made.
@@ -189,7 +173,7 @@ type Why uint8
 // The references. Each comment names the file or call that it comes from.
 const (
 	ByCacheID   Why = iota + 1 // a layerdb entry's cache-id
-	ByParent                   // a layerdb entry's, or a mount record's, parent
+	ByParent                   // a layerdb entry's, a mount record's or an old image's parent
 	ByMountID                  // a mount record's mount-id
 	ByInitID                   // a mount record's init-id
 	ByInitName                 // <id> and <id>-init are one container's
@@ -203,11 +187,12 @@ const (
 	BySnapshot                 // a BuildKit database
 	ByVolume                   // a volume's data directory, a symlink or config.json
 	ByPath                     // a path in a container's config
+	BySameID                   // before 1.10 an image's and a container's layer has its id
 )
 
 var whyNames = [...]string{
 	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "short link", "diff_ids", "image", "layerdb/mounts",
-	"GraphDriver", "buildkit", "volume", "path",
+	"GraphDriver", "buildkit", "volume", "path", "same id",
 }
 
 func (w Why) String() string {

@@ -182,6 +182,9 @@ type Host struct {
 	// Strays are files that a process has open and that no path in its own
 	// root leads to: a walk of an orphan looks for them by inode.
 	Strays []OpenFile `json:"strays,omitempty"`
+	// Before110 says that no Docker since 1.10 has used the data root: graph/
+	// and containers/*/config.json are its records.
+	Before110 bool `json:"before110,omitempty"`
 	// LostTags are images that a tag or a container names and whose config
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`

@@ -67,7 +67,7 @@ func MountNode(driver, name string) Node {
 // ContainerNode is the node of a container's directory.
 func ContainerNode(id string) Node { return Node{KindContainer, "containers/" + id} }
 
-// ImageNode is the node of an image id, which has its "sha256:".
+// ImageNode is the node of an image id, which has its "sha256:" since 1.10.
 func ImageNode(id string) Node { return Node{KindImage, id} }
 
 // Short cuts the long ids that Docker gives to 12 characters, with an -init

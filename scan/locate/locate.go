@@ -238,7 +238,7 @@ func present(in *scan.Input) ([]*scan.Backend, error) {
 	var found []*scan.Backend
 	for _, b := range backend.All {
 		// vfs/dir alone may be nothing but the data of old volumes.
-		if has("image/"+b.Name) || b.Dir == b.Name && has(b.Dir) {
+		if has("image/"+b.Name) || b.Dir == b.Name && has(b.Dir) || has("repositories-"+b.Name) && has(b.Dir) {
 			found = append(found, b)
 		}
 	}
@@ -252,7 +252,7 @@ func present(in *scan.Input) ([]*scan.Backend, error) {
 	case len(images) > 0:
 		return nil, refuse(in.DataRoot, "its storage driver "+scan.Printable(images[0].Name)+" is not supported yet", "supported: "+names())
 	case has("graph"):
-		return nil, refuse(in.DataRoot, "is of a Docker before 1.10, which is not supported yet", "")
+		return nil, refuse(in.DataRoot, "is of a Docker before 1.10, and has no repositories file and layers of a storage driver that is supported", "supported: "+names())
 	}
 	return nil, refuse(in.DataRoot, "does not look like a data root of Docker: it has none of "+names(), "")
 }

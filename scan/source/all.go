@@ -18,6 +18,7 @@ import (
 var All = []*scan.Source{
 	Quarantine,
 	Downloads,
+	Graph,
 	LayerDB,
 	ImageDB,
 	Containers,

@@ -64,7 +64,7 @@ func (c *containers) add(e scan.Entry) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false // removed since it was listed
 	}
-	o := scan.Object{Node: node, Medium: scan.Directory, Stamp: info.Stamp}
+	o := scan.Object{Node: node, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp}
 	switch {
 	case err != nil:
 		o.Unrecognised = err.Error()
@@ -76,6 +76,7 @@ func (c *containers) add(e scan.Entry) bool {
 	}
 	if o.Unrecognised != "" {
 		o.Name = "containers/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
 		c.g.Add(o)
 		for _, b := range c.in.Backends {
 			// It stands where a container stood: what that had is not free.
@@ -85,11 +86,16 @@ func (c *containers) add(e scan.Entry) bool {
 	}
 	c.g.Add(o)
 	config, err := c.config(e.Name)
-	if err != nil {
-		c.withoutConfig(e.Name, err)
+	if err == nil {
+		c.container(e.Name, config)
 		return true
 	}
-	c.container(e.Name, config)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = c.before110(e.Name, err)
+	}
+	if err != nil {
+		c.withoutConfig(e.Name, err)
+	}
 	return true
 }
 
@@ -98,7 +104,7 @@ type containerConfig struct {
 	ID          string
 	Name        string
 	Driver      string // "" before 1.3: the only one there was
-	Image       string
+	Image       string // before 1.10 without "sha256:"
 	HostsPath   string // <data root>/containers/<id>/hosts
 	MountPoints map[string]struct{ ID string }
 }
@@ -187,6 +193,13 @@ func (c *containers) withoutConfig(id string, err error) {
 	}
 	c.unreadable = append(c.unreadable, id)
 	recorded := false
+	if c.referIfThere(node, id) { // as before 1.10, or taken over since
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: node.Name, Err: err.Error(),
+			Hint:  "the container's config cannot be read, but there is a layer with its id: bring the config back",
+			Scope: scan.Scope{Nodes: []scan.Node{node}},
+		})
+	}
 	for _, b := range c.in.Backends {
 		mount := scan.MountNode(b.Name, id)
 		if _, err := c.in.Tree.Stat(mount.Name); errors.Is(err, fs.ErrNotExist) {
@@ -203,8 +216,12 @@ func (c *containers) withoutConfig(id string, err error) {
 	if recorded {
 		c.lostPaths(node)
 	} else {
+		text := "has no config and no layerdb/mounts/" + scan.Short(id)
+		if c.g.Host.Before110 {
+			text = "has no config that can be read"
+		}
 		c.g.Doubt(scan.Doubt{
-			Source: scan.SourceContainers, Where: node.Name, Err: "has no config and no layerdb/mounts/" + scan.Short(id),
+			Source: scan.SourceContainers, Where: node.Name, Err: text,
 			Hint:  "any layer without a record may be this container's data",
 			Scope: scan.Scope{Types: []scan.Type{scan.TypeLayer}},
 		})

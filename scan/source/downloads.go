@@ -37,13 +37,14 @@ var Downloads = &scan.Source{
 }
 
 // temporaries are the prefixes of the names that the daemon gives to its
-// temporary files (1.10 to 29); a number follows.
+// temporary files (1.6 to 29); a number follows.
 var temporaries = []struct{ prefix, was string }{
 	{"GetImageBlob", "interrupted pull"},
 	{"GetV2ImageBlob", "interrupted pull"},
 	{"docker-import-", "interrupted load"},
 	{"docker-export-", "interrupted save"},
 	{"docker-builder", "interrupted build"},
+	{"docker-build", "interrupted build"},
 	{"docker-build-git", "interrupted build"},
 	{"docker-remote", "interrupted build"},
 	{"docker-tarsplit", "interrupted build"},

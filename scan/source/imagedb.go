@@ -22,6 +22,9 @@ var ImageDB = &scan.Source{
 	ID:  scan.SourceImageDB,
 	Doc: "image/<driver>/imagedb and repositories.json: images and their tags",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		if g.Host.Before110 {
+			return "none: the data root is of a Docker before 1.10", nil
+		}
 		var notes []string
 		for _, b := range in.Backends {
 			db := &imageDB{in: in, g: g, b: b, dir: "image/" + b.Name}

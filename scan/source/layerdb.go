@@ -23,6 +23,9 @@ var LayerDB = &scan.Source{
 	ID:  scan.SourceLayerDB,
 	Doc: "image/<driver>/layerdb: registered layers, mount records, layers being written or released",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		if g.Host.Before110 {
+			return "none: the data root is of a Docker before 1.10", nil
+		}
 		var notes []string
 		for _, b := range in.Backends {
 			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb"}
@@ -129,7 +132,7 @@ func (db *layerDB) entry(e scan.Entry) *scan.Page {
 		return p
 	}
 	o := scan.Object{
-		Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name,
+		Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name, Paths: []string{name},
 		Medium: scan.Directory, Stamp: info.Stamp,
 	}
 	switch {
@@ -145,6 +148,7 @@ func (db *layerDB) entry(e scan.Entry) *scan.Page {
 	}
 	if o.Unrecognised != "" && o.Kind == scan.KindChain {
 		o.Name = db.dir + "/sha256/" + scan.Printable(e.Name)
+		o.Paths[0] = o.Name
 	}
 	p.Objects = append(p.Objects, o)
 	return p
@@ -294,7 +298,7 @@ func (db *layerDB) partial(name string, err error) {
 	}
 	node := scan.Node{Kind: scan.KindMount, Name: db.dir + "/mounts/" + scan.Printable(strings.TrimPrefix(name, db.dir+"/mounts/"))}
 	db.g.Add(scan.Object{
-		Node: node, Backend: db.b.Name, Medium: scan.Directory, Stamp: info.Stamp,
+		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
 		Unrecognised: err.Error(),
 	})
 	db.doubt(name, err, scan.TypeLayer, scan.TypeImageLayer)
@@ -310,7 +314,7 @@ func (db *layerDB) mount(node scan.Node) {
 		return
 	}
 	o := scan.Object{
-		Node: node, Backend: db.b.Name, Medium: scan.Directory, Stamp: info.Stamp,
+		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
 	}
 	mountID, err := db.in.Word(node.Name+"/mount-id", maxWord)
 	if err == nil && !scan.IsID(mountID) {

@@ -54,7 +54,7 @@ func newNames(in *scan.Input, g *scan.Graph) *names {
 
 // owned reports whether a record or a build names a layer.
 func (n *names) owned(layer scan.Node) bool {
-	return n.edges.Needed(layer, scan.ByCacheID, scan.ByMountID, scan.ByInitID, scan.BySnapshot)
+	return n.edges.Needed(layer, scan.ByCacheID, scan.ByMountID, scan.ByInitID, scan.BySnapshot, scan.BySameID)
 }
 
 // writtenLayers finds the layer that was made together with each write-set:
@@ -90,6 +90,8 @@ func (n *names) name(o *scan.Object) string {
 		return "build cache" + n.on(o.Node)
 	case scan.IsInitID(id), n.g.Has(scan.Node{Kind: scan.KindLayer, Name: o.Name + "-init"}):
 		return "container" + n.on(o.Node)
+	case n.g.Has(scan.ImageNode(id)): // before 1.10, by a tag that is left
+		return "image " + n.g.TitleOf(scan.ImageNode(id))
 	case n.written[o.Node]:
 		return "interrupted pull, load or import" + n.on(o.Node)
 	}

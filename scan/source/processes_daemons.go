@@ -13,8 +13,10 @@ import (
 )
 
 // daemonFiles are the databases that a daemon has open, to write, as long as it
-// runs (1.11 on): the same that tell its owner by their locks.
+// runs: the same that tell its owner by their locks (1.11 on), and the names of
+// containers, which no lock protects (before 1.10).
 var daemonFiles = []string{
+	"linkgraph.db",
 	volumeRows, buildSnapshots, buildLeases, buildRecords, buildRecordsV1, buildDir + "/cache.db", "network/files/local-kv.db", swarmTasks,
 }
 

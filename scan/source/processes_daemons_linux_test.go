@@ -26,6 +26,7 @@ func TestSecondDaemon(t *testing.T) {
 	}{
 		"volumes":                       {"volumes/metadata.db", write, 1, 7, true},
 		"removed under it":              {"volumes/metadata.db (deleted)", write, 1, 7, true},
+		"of Docker before 1.10":         {"linkgraph.db", write, 1, 0, true},
 		"builds":                        {"buildkit/snapshots.db", write, 1, 7, true},
 		"networks, and nobody has lock": {"network/files/local-kv.db", write, 1, 0, true},
 		"flags are not told":            {"volumes/metadata.db", "pos:\t0\n", 1, 7, true},

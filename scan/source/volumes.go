@@ -72,10 +72,8 @@ func (v *volumes) collect(ctx context.Context) (string, error) {
 		return "", err
 	}
 	v.legacy()
-	if len(v.traces) > 0 {
-		v.doubtData("vfs/dir", fmt.Errorf(
-			"a layer without a record and the data of a volume from before Docker 1.9 look alike here (%s is a remain of it)", v.traces[0],
-		), "")
+	if len(v.traces) > 0 && v.vfs != nil {
+		v.lookAlikes()
 	}
 	return fmt.Sprintf("%d volumes", count), nil
 }
@@ -243,6 +241,33 @@ func (v *volumes) dockerInit() {
 			v.traces = append(v.traces, scan.Printable("init/"+e.Name))
 		}
 	}
+}
+
+// lookAlikes puts in doubt what may be the data of an old volume whose config is
+// lost: any layer that no record names, but for those of containers, which have
+// an -init, and of images, which a tag of before 1.10 names.
+func (v *volumes) lookAlikes() {
+	edges := v.g.Edges()
+	var nodes []scan.Node
+	for i := range v.g.Objects {
+		o := &v.g.Objects[i]
+		id := path.Base(o.Name)
+		switch {
+		case o.Kind != scan.KindLayer, o.Backend != v.vfs.Name, !scan.IsID(id):
+		case v.g.Object(v.vfs.Layer(id+"-init")) != nil, v.g.Has(scan.ImageNode(id)):
+		case edges.Needed(o.Node, scan.ByCacheID, scan.ByMountID):
+		default:
+			nodes = append(nodes, o.Node)
+		}
+	}
+	if len(nodes) == 0 {
+		return
+	}
+	v.g.Doubt(scan.Doubt{
+		Source: scan.SourceVolumes, Where: v.vfs.Dir,
+		Err:   fmt.Sprintf("a layer without a record and the data of a volume from before Docker 1.9 look alike here (%s is a remain of it)", v.traces[0]),
+		Scope: scan.Scope{Nodes: nodes},
+	})
 }
 
 // doubtData puts the layers of vfs in doubt: any may be a volume's data.

@@ -88,10 +88,28 @@ func TestVolumes(t *testing.T) {
 				return
 			}
 			assert.Equal(t, len(g.Doubts), 1)
-			assert.DeepEqual(t, g.Doubts[0].Scope, scan.Scope{Backend: "vfs", Types: []scan.Type{scan.TypeLayer}})
+			assert.DeepEqual(t, g.Doubts[0].Scope, scan.Scope{Nodes: []scan.Node{backend.VFS.Layer(hex1), backend.VFS.Layer(hex2)}})
 			assert.Assert(t, strings.Contains(g.Doubts[0].Err, "("+test.trace+" is a remain of it)"), g.Doubts[0].Err)
 		})
 	}
+}
+
+// What is known to be no volume's data is not in doubt: a container's layer, an
+// image's that a tag names, one with a record, one of BuildKit's making.
+func TestVolumesLookAlikes(t *testing.T) {
+	root := t.TempDir()
+	tagged, recorded, buildID := strings.Repeat("d", 64), strings.Repeat("e", 64), strings.Repeat("z", 25)
+	putDirs(t, root, "volumes", "graph")
+	for _, id := range []string{hex1, hex2, hex2 + "-init", tagged, recorded, buildID} {
+		putDirs(t, root, "vfs/dir/"+id)
+	}
+	in, g := inputOf(t, root, backend.VFS)
+	g.Title(scan.ImageNode(tagged), "app:1")
+	g.Refer(scan.ChainNode("vfs", hex3), backend.VFS.Layer(recorded), scan.ByCacheID)
+	_, err := Volumes.Collect(t.Context(), in, g)
+	assert.NilError(t, err)
+	assert.Equal(t, len(g.Doubts), 1)
+	assert.DeepEqual(t, g.Doubts[0].Scope, scan.Scope{Nodes: []scan.Node{backend.VFS.Layer(hex1)}})
 }
 
 // TestVolumesWithoutVFS has all that would be in doubt, on a host whose

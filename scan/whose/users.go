@@ -55,6 +55,10 @@ func (x *Index) user(a *Answer, n scan.Node) {
 		a.Containers = append(a.Containers, x.g.TitleOf(n))
 	case scan.KindBuild:
 		a.Others = append(a.Others, "build record "+x.g.TitleOf(n))
+	case scan.KindImage: // those since 1.10 are told by their layers
+		if scan.IsID(n.Name) {
+			a.Others = append(a.Others, "image "+x.g.TitleOf(n))
+		}
 	case scan.KindVolume:
 		a.Others = append(a.Others, "volume "+x.g.TitleOf(n))
 	case scan.KindMemory:

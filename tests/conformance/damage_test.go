@@ -40,6 +40,26 @@ const overlayOnly = `
 write LAYERS/{layer top}/lower "l/{link copy}:l/{link base}"
 `
 
+// old is the same as far as Docker before 1.10 had it.
+const old = `
+before 1.10
+image app: base top
+image other: base extra more
+image held: base kept
+container web app
+container c held
+container leak app
+rm graph/{layer kept}
+rm containers/{container leak}
+layer stray on base
+mkdir graph/_tmp/{id load}
+write volumes/data/_data/file "x"
+write volumes/{id volume}/config.json "{\"ID\":\"{id volume}\",\"Path\":\"ROOT/vfs/dir/{id volume}\"}"
+mkdir vfs/dir/{id volume}
+write containers/{container web}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/data/_data:/data\"]}"
+now +48h
+`
+
 // A damage is a way in which a file or a directory can be hurt.
 type damage struct {
 	name  string
@@ -103,6 +123,7 @@ var damages = []damage{
 // or what a leak is: the thing was let go.
 var legitimate = []struct{ path, damage, why string }{
 	{"image/*/imagedb/content/sha256/*", "removed", "an image was removed: its layers are orphans, and a tag that is left keeps them out of prune's default set"},
+	{"graph/*", "removed", "an image of Docker before 1.10 was removed: its layer is an orphan"},
 	{"containers/*", "removed", "a container's directory was lost: the leak that rw-layer is about"},
 	{"*overlay*/?????????????????????????", "removed", "build cache was lost: nobody misses it, and its short link leads nowhere"},
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func everyRoot(t *testing.T, test func(t *testing.T, c *testkit.Case)) {
 			})
 		}
 	}
-	for _, name := range testkit.RealRoots {
+	for _, name := range slices.Concat(testkit.RealRoots, testkit.OldRoots) {
 		t.Run("real/"+name, func(t *testing.T) {
 			t.Parallel()
 			c, _ := testkit.Unpack(t, "../testdata/roots", name)
@@ -60,7 +61,8 @@ func TestPathsLieInTheirDirectory(t *testing.T) {
 		seen := map[string]bool{}
 		for i := range g.Objects {
 			o := &g.Objects[i]
-			for _, p := range o.Paths() {
+			assert.Assert(t, len(o.Paths) > 0, "%s has no path", o.Node)
+			for _, p := range o.Paths {
 				assert.Assert(t, fs.ValidPath(p) && p != ".", "%s: %q", o.Node, p)
 				assert.Assert(t, inPlace(b, o.Kind, p), "%s: %q is no place for it", o.Node, p)
 				assert.Assert(t, !seen[p], "%s: %q is listed twice", o.Node, p)
@@ -82,7 +84,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 	}
 	dirs := map[scan.Kind][]string{
 		scan.KindLayer: {b.Dir}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
-		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {"tmp", "tmp-old", layerdb + "tmp"}, scan.KindContainer: {"containers"},
+		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {"tmp", "tmp-old", "graph/_tmp", layerdb + "tmp"}, scan.KindContainer: {"containers"},
 	}
 	for _, dir := range dirs[kind] {
 		if filepath.Dir(p) == dir {
@@ -109,13 +111,22 @@ func settled(t *testing.T, driver string, online bool) *testkit.Case {
 	return c
 }
 
-// eachSettled runs a test on a rich root of every driver, offline and online.
+// eachSettled runs a test on a rich root of every driver, offline and online,
+// and on one of Docker before 1.10.
 func eachSettled(t *testing.T, test func(t *testing.T, c *testkit.Case)) {
 	for _, b := range backend.All {
 		for _, online := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s online=%t", b.Name, online), func(t *testing.T) {
 				t.Parallel()
 				test(t, settled(t, b.Name, online))
+			})
+		}
+		if slices.Contains(testkit.OldDrivers, b.Name) {
+			t.Run(b.Name+" before 1.10", func(t *testing.T) {
+				t.Parallel()
+				c, err := testkit.Run(t.TempDir(), b.Name, old)
+				assert.NilError(t, err)
+				test(t, c)
 			})
 		}
 	}

@@ -87,7 +87,7 @@ var ages = []mutation{
 	{4, "writable layers by when they were made", "scan/contract.go", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeLastChange,", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeMade,"},
 	{4, "what was made between listing and reading", "scan/scan.go", "\tg.addLate(in)\n", ""},
 	{4, "references before objects", "scan/scan.go", enumerate + collect, collect + enumerate},
-	{4, "containers before mount records", "scan/source/all.go", "\tDownloads,\n\tLayerDB,\n\tImageDB,\n\tContainers,", "\tDownloads,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
+	{4, "containers before mount records", "scan/source/all.go", "\tGraph,\n\tLayerDB,\n\tImageDB,\n\tContainers,", "\tGraph,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
 	{4, "write-sets that processes have open", "scan/source/processes.go", "p.writeSet(name, f)", "_ = name"},
 }
 
@@ -104,5 +104,7 @@ var owners = []mutation{
 	{16, "parents of a leaked record, pinned in memory", "scan/source/containers.go", `if c.in.Daemon != nil && parent != "" {`, `if c.in.Daemon != nil && parent == "-" {`},
 	{11, "what is precious", "scan/findings.go", "f.Precious = len(f.Size().Telling) > 0", "f.Precious = false"},
 	{11, "precious things are taken", "scan/findings.go", "if f.Precious {", "if f.Precious && false {"},
+	{3, "images of before 1.10 of any name", "scan/source/graph.go", "if parent != \"\" && !scan.IsID(parent) {", "if parent == \"-\" {"},
+	{3, "layers of images of any name", "scan/source/containers_old.go", `config.Image != "" && !scan.IsID(config.Image) {`, "false {"},
 	{11, "an -init may be a container's", "scan/finding.go", "if o.Kind == KindLayer && IsInitID(base(o.Name)) {", "if false {"},
 }

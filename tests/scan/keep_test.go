@@ -20,7 +20,8 @@ func TestKeepListOnlyProtects(t *testing.T) {
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
 		assert.NilError(t, err)
-		c, err := testkit.Run(filepath.Join(t.TempDir(), "root"), "overlay2", string(archive.Files[0].Data))
+		script := string(archive.Files[0].Data)
+		c, err := testkit.Run(filepath.Join(t.TempDir(), "root"), testkit.AnyDriver(script), script)
 		assert.NilError(t, err)
 		judge := func(list ...scan.KeepEntry) map[string]scan.Verdict {
 			in := testkit.Input(t, c)

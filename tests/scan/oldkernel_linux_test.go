@@ -9,5 +9,5 @@ import (
 // Where the kernel tells no births and follows no path by itself, the verdicts
 // are the same.
 func TestOnAnOldKernel(t *testing.T) {
-	oldkernel.Run(t, "^(TestRoots|TestRealRoots)$")
+	oldkernel.Run(t, "^(TestRoots|TestRealRoots|TestOldRoots)$")
 }

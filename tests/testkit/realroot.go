@@ -15,9 +15,14 @@ import (
 // RealRoots are the data roots that real daemons wrote, by storage driver.
 var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs"}
 
+// OldRoots are those that daemons before 1.10 wrote, and such that 1.10 took
+// over.
+var OldRoots = []string{"vfs-1.9.1", "vfs-1.10.3-migrated"}
+
 // A Truth is what is known of a real root: the daemon's own view before it was
 // broken, and what was broken.
 type Truth struct {
+	Driver       string
 	DriverLayers map[string]struct {
 		State   string
 		LayerDB []string `json:"layerdb"`
@@ -45,6 +50,6 @@ func Unpack(t testing.TB, from, name string) (*Case, Truth) {
 	assert.NilError(t, err)
 	var want Truth
 	assert.NilError(t, json.Unmarshal(data, &want))
-	root := &Root{Dir: filepath.Join(dir, "root"), Driver: name}
+	root := &Root{Dir: filepath.Join(dir, "root"), Driver: want.Driver}
 	return &Case{Root: root, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
 }

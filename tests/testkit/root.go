@@ -18,11 +18,12 @@
 //	mv PATH PATH
 //	online [started=OFFSET]           a daemon runs, since now+OFFSET; it knows what stands above
 //	forget ID                         the daemon does not know it
+//	before 1.10                       all that stands below is as Docker before 1.10 writes it; the first statement
 //	now OFFSET                        the moment of judging
 //	writing                           a process has a write-set open
 //
 // In paths and contents ROOT/ is the data root, LAYERS/ the driver's directory
-// of layers and image/DRIVER/ its image store; {layer NAME}, {init NAME}, {chain IMAGE N}, {image
+// of layers and DRIVER its name; {layer NAME}, {init NAME}, {chain IMAGE N}, {image
 // NAME}, {container NAME}, {mount NAME}, {link NAME}, {build NAME} and {id
 // NAME} stand for ids that follow from the name. The expectations name things
 // the same way.
@@ -55,8 +56,9 @@ type Root struct {
 	images  map[string]string   // name → id
 	mounts  map[string]string   // container name → layer id
 	builds  map[string]string
-	symbols map[string]string // id → symbol
-	salt    string            // what the ids follow from beside the names
+	symbols map[string]string   // id → symbol
+	salt    string              // what the ids follow from beside the names
+	old     map[string][]string // of Docker before 1.10: image name → its layers, the topmost first; nil for others
 }
 
 // NewRoot returns an empty data root below a directory.
@@ -160,6 +162,9 @@ func (r *Root) Image(name string, layers ...string) error {
 // Untagged makes an image whose tag [Root.Tag] writes: that file grows with
 // every image.
 func (r *Root) Untagged(name string, layers ...string) error {
+	if r.old != nil {
+		return r.oldImage(name, layers...)
+	}
 	var diffs, below []string
 	parent := ""
 	for i, layer := range layers {
@@ -208,6 +213,9 @@ func (r *Root) chain(chain, parent, diff, layer string) error {
 
 // Tag gives every image a tag.
 func (r *Root) Tag() error {
+	if r.old != nil {
+		return r.oldTags()
+	}
 	repositories := map[string]map[string]string{}
 	for name, id := range r.images {
 		repositories[name] = map[string]string{name + ":1": id}
@@ -221,6 +229,9 @@ func (r *Root) Tag() error {
 
 // Container makes a stopped container of an image.
 func (r *Root) Container(name, image string) error {
+	if r.old != nil {
+		return r.oldContainer(name, image)
+	}
 	chains := r.chains[image]
 	if len(chains) == 0 {
 		return fmt.Errorf("container %s: no image %s", name, image)

@@ -53,7 +53,7 @@ func run(dir, driver, salt, script string) (*Case, error) {
 
 // Statement carries out one statement of a root file.
 func (c *Case) Statement(line string) error {
-	line = strings.NewReplacer("image/DRIVER/", "image/"+c.Driver+"/",
+	line = strings.NewReplacer("DRIVER", c.Driver,
 		"LAYERS/", c.layerDir("")+"/", "ROOT/", c.Dir+"/").Replace(line)
 	word, rest, _ := strings.Cut(line, " ")
 	rest, err := c.Expand(strings.TrimSpace(rest))
@@ -62,6 +62,8 @@ func (c *Case) Statement(line string) error {
 	}
 	fields := strings.Fields(rest)
 	switch word {
+	case "before":
+		return c.before110()
 	case "forget":
 		c.Daemon.Forget(fields[0])
 		return nil
