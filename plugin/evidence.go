@@ -172,7 +172,7 @@ func newPart(root string, o *scan.Object) evidencePart {
 		Device: o.Stamp.Device, Inode: o.Stamp.Inode, Mount: o.Stamp.Mount,
 		Birth: moment(o.Stamp.Birth), Change: moment(o.Stamp.Change),
 	}
-	for _, p := range o.Paths {
+	for _, p := range o.Paths() {
 		part.Paths = append(part.Paths, path.Join(root, p))
 	}
 	return part

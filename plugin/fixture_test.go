@@ -28,7 +28,7 @@ func layerNode(id string) scan.Node {
 // layer makes a layer that was walked: made long ago, of a megabyte.
 func layer(id string) scan.Object {
 	return scan.Object{
-		Node: layerNode(id), Backend: "overlay2", Paths: []string{"overlay2/" + id}, Medium: scan.Directory,
+		Node: layerNode(id), Backend: "overlay2", Medium: scan.Directory,
 		Stamp: scan.Stamp{Device: 1, Inode: 2, Mount: 3, Birth: longAgo, Change: longAgo},
 		Usage: &scan.Usage{Bytes: 1 << 20, Inodes: 10, Newest: longAgo, Complete: true},
 	}
@@ -74,7 +74,7 @@ func fixture(t *testing.T) *look {
 
 	record := scan.MountNode("overlay2", id64("6"))
 	g.Add(scan.Object{
-		Node: record, Backend: "overlay2", Paths: []string{record.Name}, Medium: scan.Directory,
+		Node: record, Backend: "overlay2", Medium: scan.Directory,
 		Notes: &scan.Notes{Was: "container db"}, Stamp: scan.Stamp{Device: 1, Inode: 9, Birth: longAgo, Change: longAgo},
 		Usage: &scan.Usage{Bytes: 4096, Inodes: 3, Newest: longAgo, Complete: true, Telling: []string{"overlay2/" + id64("6") + "/diff/ibdata1"}},
 	})

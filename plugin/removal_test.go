@@ -132,7 +132,7 @@ func TestMostAsks(t *testing.T) {
 	r.seen, r.session = &look{graph: scan.NewGraph(), policy: r.seen.policy}, &session{}
 	for i := range 50 {
 		f := scan.Finding{ID: fmt.Sprint(i), Type: scan.TypeLayer, Verdict: scan.Orphan, Default: true}
-		o := scan.Object{Node: layerNode(f.ID), Backend: "overlay2", Paths: []string{"overlay2/" + f.ID}, Medium: scan.Directory}
+		o := scan.Object{Node: layerNode(f.ID), Backend: "overlay2", Medium: scan.Directory}
 		r.seen.graph.Add(o)
 		f.Parts = []*scan.Object{&o}
 		r.seen.findings = append(r.seen.findings, &f)
@@ -179,7 +179,7 @@ func TestPinned(t *testing.T) {
 		need := func(chain string, from scan.Node) {
 			node := scan.ChainNode("overlay2", id64(chain))
 			g.Add(scan.Object{
-				Node: node, Backend: "overlay2", Paths: []string{node.Name}, Stamp: scan.Stamp{Birth: longAgo, Change: longAgo},
+				Node: node, Backend: "overlay2", Stamp: scan.Stamp{Birth: longAgo, Change: longAgo},
 				Usage: &scan.Usage{Bytes: 100, Newest: longAgo, Complete: true},
 			})
 			g.Refer(from, node, scan.ByParent)

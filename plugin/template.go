@@ -24,7 +24,7 @@ func templateError(err error) error {
 // mistyped field is told before a scan of minutes and not after it. What
 // depends on the data itself shows only later.
 func checkFindingFormat(format formatter.Format) error {
-	sample := &scan.Finding{Type: scan.TypeLayer, Parts: []*scan.Object{{Paths: []string{"sample"}}}}
+	sample := &scan.Finding{Type: scan.TypeLayer, Parts: []*scan.Object{{Node: scan.Node{Name: "sample"}}}}
 	return mistyped(writeFindings(formatter.Context{Output: io.Discard, Format: format}, listing{sizes: true}, []*scan.Finding{sample}))
 }
 

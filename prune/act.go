@@ -60,9 +60,9 @@ func (x *index) aside(run string, s *Step) *Step {
 	moved.Objects = nil
 	for _, o := range s.Objects {
 		at := *o
-		move := slices.IndexFunc(s.Moves, func(mv journal.Move) bool { return mv.From == o.Paths[0] })
+		move := slices.IndexFunc(s.Moves, func(mv journal.Move) bool { return mv.From == o.Path() })
 		place := s.Place(run, move) // every object has a move of its own
-		if there := x.graph.Object(o.Node); there == nil || there.Paths[0] != place {
+		if there := x.graph.Object(o.Node); there == nil || there.Path() != place {
 			at.Node = scan.Node{Kind: o.Kind, Name: place}
 		}
 		moved.Objects = append(moved.Objects, &at)

@@ -81,7 +81,7 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 func moves(s *Step) []journal.Move {
 	var data, links, records []journal.Move
 	for _, o := range s.Objects {
-		m := journal.Move{From: o.Paths[0], Is: journal.IdentityOf(o.Stamp)}
+		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp)}
 		if o.Kind == scan.KindLayer {
 			data = append(data, m)
 		} else {

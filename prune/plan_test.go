@@ -23,8 +23,8 @@ func layer(name string) scan.Node { return scan.Node{Kind: scan.KindLayer, Name:
 func finding(g *scan.Graph, t scan.Type, parts ...scan.Node) scan.Finding {
 	f := scan.Finding{ID: parts[0].Name, Type: t, Verdict: scan.Orphan, Reason: "no record names it", Age: "old"}
 	for _, n := range parts {
-		g.Add(scan.Object{Node: n, Paths: []string{n.Name}, Medium: scan.Directory})
-		f.Parts = append(f.Parts, &scan.Object{Node: n, Paths: []string{n.Name}, Medium: scan.Directory})
+		g.Add(scan.Object{Node: n, Medium: scan.Directory})
+		f.Parts = append(f.Parts, &scan.Object{Node: n, Medium: scan.Directory})
 	}
 	return f
 }

@@ -165,7 +165,7 @@ func (x *index) since(s *Step) string {
 		at := slices.IndexFunc(s.Objects, func(p *scan.Object) bool { return p.Node == o.Node })
 		was := s.Objects[at]
 		if was.Stamp.Inode != o.Stamp.Inode || !was.Stamp.Birth.Equal(o.Stamp.Birth) ||
-			!was.Stamp.Change.Equal(o.Stamp.Change) || !slices.Equal(was.Paths, o.Paths) {
+			!was.Stamp.Change.Equal(o.Stamp.Change) || !slices.Equal(was.Paths(), o.Paths()) {
 			return "it has changed since the plan was saved"
 		}
 	}

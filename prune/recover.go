@@ -123,11 +123,11 @@ func (r *Runner) superseded(run string, s *Step) bool {
 	}
 	for m := range s.Moves {
 		_, err := r.Tree.Stat(s.Place(run, m))
-		record := s.Moves[m].From == s.Objects[0].Paths[0]
+		record := s.Moves[m].From == s.Objects[0].Path()
 		if !record && !errors.Is(err, fs.ErrNotExist) {
 			return false
 		}
 	}
-	_, err := r.Tree.Stat(path.Join(s.Objects[0].Paths[0], "cache-id"))
+	_, err := r.Tree.Stat(path.Join(s.Objects[0].Path(), "cache-id"))
 	return err == nil
 }

@@ -124,7 +124,7 @@ func (x *run) move(s *Step, m int) error {
 // time (rule 8). Nothing goes that would leave a driver's directory empty: the
 // daemon chooses its driver by which of them is not (rule 13).
 func (x *run) same(s *Step, mv *journal.Move) error {
-	at := slices.IndexFunc(s.Objects, func(o *scan.Object) bool { return o.Paths[0] == mv.From })
+	at := slices.IndexFunc(s.Objects, func(o *scan.Object) bool { return o.Path() == mv.From })
 	if at >= 0 {
 		info, err := x.Tree.Stat(mv.From)
 		if err != nil {

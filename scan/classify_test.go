@@ -32,7 +32,7 @@ func testGraph() *Graph {
 
 func (g *Graph) addLayer(name string, made time.Time) Node {
 	n := layerNode(name)
-	g.Add(Object{Node: n, Backend: "overlay2", Paths: []string{n.Name}, Stamp: Stamp{Birth: made, Change: made}})
+	g.Add(Object{Node: n, Backend: "overlay2", Stamp: Stamp{Birth: made, Change: made}})
 	return n
 }
 
@@ -115,7 +115,7 @@ func TestGroupHasTheWeakestVerdict(t *testing.T) {
 	online(g, now.Add(-time.Hour))
 	old, fresh := now.Add(-48*time.Hour), now.Add(-time.Minute)
 	mount := MountNode("overlay2", "c")
-	g.Add(Object{Node: mount, Backend: "overlay2", Paths: []string{mount.Name}, Stamp: Stamp{Birth: old, Change: old}})
+	g.Add(Object{Node: mount, Backend: "overlay2", Stamp: Stamp{Birth: old, Change: old}})
 	g.Refer(mount, g.addLayer("rw", old), ByMountID)
 	g.Refer(mount, g.addLayer("rw-init", old), ByInitID)
 	for i := range g.Objects {
@@ -174,7 +174,7 @@ func TestEveryNeededSourceMustBeComplete(t *testing.T) {
 				TypeContainer: KindContainer, TypeDownload: KindDownload, TypeLink: KindLink,
 			}[c.Type]
 			n := Node{kind, "some/thing"}
-			g.Add(Object{Node: n, Paths: []string{n.Name}})
+			g.Add(Object{Node: n})
 			assert.Equal(t, verdictOf(t, g, n), Orphan, "%s", c.Type)
 			g.Reports = slices.DeleteFunc(g.Reports, func(r Report) bool { return r.Source == need })
 			assert.Equal(t, verdictOf(t, g, n), Unsure, "%s without %s", c.Type, need)

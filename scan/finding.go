@@ -30,7 +30,7 @@ type Finding struct {
 func (f *Finding) Paths() []string {
 	var paths []string
 	for _, o := range f.Parts {
-		paths = append(paths, o.Paths...)
+		paths = append(paths, o.Paths()...)
 	}
 	return paths
 }
@@ -40,10 +40,10 @@ func (f *Finding) Paths() []string {
 func (f *Finding) DataPath() string {
 	for _, o := range f.Parts {
 		if o.Kind == KindLayer {
-			return o.Paths[0]
+			return o.Path()
 		}
 	}
-	return f.Parts[0].Paths[0]
+	return f.Parts[0].Path()
 }
 
 // Size adds up what was walked. Complete is false if any part was not walked

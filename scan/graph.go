@@ -101,10 +101,9 @@ const (
 // An Object is a node that takes space on disk.
 type Object struct {
 	Node
-	Backend string   `json:"backend,omitempty"` // name of the [Backend] it belongs to; "" for the daemon's own
-	Paths   []string `json:"paths"`             // below the data root, the main one first
-	Medium  Medium   `json:"medium"`
-	Stamp   Stamp    `json:"stamp"`
+	Backend string `json:"backend,omitempty"` // name of the [Backend] it belongs to; "" for the daemon's own
+	Medium  Medium `json:"medium"`
+	Stamp   Stamp  `json:"stamp"`
 
 	Unrecognised string `json:"unrecognised,omitempty"` // why the name or form is not one we know; "" if it is
 
@@ -115,6 +114,7 @@ type Object struct {
 // Notes are what is known of few objects: a host has a million of them, and
 // what each has takes memory.
 type Notes struct {
+	Paths []string `json:"paths,omitempty"` // below the data root, the main one first, where its name is not its one path: see [Object.Paths]
 	// Created is when its medium says that it was made, where the stamp does
 	// not tell: see [Backend].Created. Nil for others.
 	Created *time.Time `json:"created,omitempty"`
@@ -138,6 +138,22 @@ func (o *Object) Annotate() *Notes {
 		o.Notes = &Notes{}
 	}
 	return o.Notes
+}
+
+// Paths lists where the object is below the data root, the main path first.
+func (o *Object) Paths() []string {
+	if paths := o.Note().Paths; len(paths) > 0 {
+		return paths
+	}
+	return []string{o.Name}
+}
+
+// Path is the main one of the object's paths.
+func (o *Object) Path() string {
+	if paths := o.Note().Paths; len(paths) > 0 {
+		return paths[0]
+	}
+	return o.Name
 }
 
 // Made is the latest moment at which the object can have been made.

@@ -10,7 +10,7 @@ import (
 // not; and what the daemon knows and the disk does not is.
 func TestLost(t *testing.T) {
 	g := NewGraph()
-	g.Add(Object{Node: Node{KindLayer, "overlay2/a"}, Paths: []string{"overlay2/a"}})
+	g.Add(Object{Node: Node{KindLayer, "overlay2/a"}})
 	image, gone := ImageNode("sha256:1"), ChainNode("overlay2", "ff")
 	g.Refer(Node{KindLayer, "overlay2/a"}, Node{KindLayer, "overlay2/b"}, ByLower)
 	assert.Equal(t, len(Lost(g, Policy{})), 0)
@@ -32,7 +32,7 @@ func TestRestarted(t *testing.T) {
 	}
 	for _, chain := range []string{"a", "b", "c"} {
 		n := ChainNode("overlay2", chain)
-		g.Add(Object{Node: n, Paths: []string{n.Name}})
+		g.Add(Object{Node: n})
 	}
 	assert.Check(t, Restarted(g, Policy{}) == nil)
 	memory := Node{KindMemory, "image/overlay2/layerdb/mounts/x"}

@@ -65,10 +65,7 @@ func (g *Graph) id(n Node) int32 {
 // Add adds an object. A second object of the same node replaces the first.
 func (g *Graph) Add(o Object) {
 	id := g.id(o.Node)
-	if len(o.Paths) > 0 && o.Paths[0] == o.Name {
-		o.Paths[0] = g.nodes[id].Name // one copy of it is enough
-	}
-	o.Node = g.nodes[id]
+	o.Node = g.nodes[id] // one copy of its name is enough
 	if old := g.object(id); old != nil {
 		*old = o
 		return

@@ -21,7 +21,7 @@ func drawAny(t *rapid.T) *Graph {
 	for i := range rapid.IntRange(1, 8).Draw(t, "objects") {
 		n := Node{rapid.SampledFrom(kinds).Draw(t, "kind"), fmt.Sprint("some/", i)}
 		made := now.Add(-rapid.SampledFrom([]time.Duration{time.Minute, 2 * time.Hour, 48 * time.Hour}).Draw(t, "age"))
-		o := Object{Node: n, Backend: rapid.SampledFrom([]string{"overlay2", "vfs"}).Draw(t, "backend"), Paths: []string{n.Name}, Stamp: Stamp{Birth: made, Change: made}}
+		o := Object{Node: n, Backend: rapid.SampledFrom([]string{"overlay2", "vfs"}).Draw(t, "backend"), Stamp: Stamp{Birth: made, Change: made}}
 		switch rapid.IntRange(0, 9).Draw(t, "damage") {
 		case 0:
 			o.Annotate().Missing = "x"

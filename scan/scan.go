@@ -83,7 +83,7 @@ func (g *Graph) addLate(in *Input) {
 		if err != nil || !info.Mode.IsDir() {
 			continue
 		}
-		g.Add(Object{Node: n, Backend: g.backendOf(in, n), Paths: []string{n.Name}, Medium: Directory, Stamp: info.Stamp})
+		g.Add(Object{Node: n, Backend: g.backendOf(in, n), Medium: Directory, Stamp: info.Stamp})
 	}
 }
 
@@ -152,7 +152,7 @@ func Measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, prog
 				if o.Usage != nil {
 					continue
 				}
-				usage, err := in.Tree.Walk(ctx, watch, o.Paths...)
+				usage, err := in.Tree.Walk(ctx, watch, o.Paths()...)
 				if err != nil {
 					return err
 				}

@@ -66,12 +66,11 @@ func (d *dirs) read(in *scan.Input, e scan.Entry) *scan.Page {
 		return p
 	}
 	o := scan.Object{
-		Node: scan.Node{Kind: scan.KindLayer, Name: name}, Backend: d.backend, Paths: []string{name},
+		Node: scan.Node{Kind: scan.KindLayer, Name: name}, Backend: d.backend,
 		Medium: scan.Directory, Stamp: info.Stamp, Unrecognised: unrecognised(e.Name, info.Mode),
 	}
 	if o.Unrecognised != "" {
 		o.Name = d.dir + "/" + scan.Printable(e.Name)
-		o.Paths[0] = o.Name
 	}
 	p.Objects = append(p.Objects, o)
 	if !info.Mode.IsDir() || d.inspect == nil {

@@ -137,7 +137,7 @@ func (l *links) base(in *scan.Input, layer scan.Node) error {
 // layer is gone.
 func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry, found target) error {
 	node := l.link(e.Name)
-	o := scan.Object{Node: node, Backend: l.backend, Paths: []string{node.Name}, Medium: scan.File}
+	o := scan.Object{Node: node, Backend: l.backend, Medium: scan.File}
 	var id string
 	switch {
 	case errors.Is(found.err, fs.ErrNotExist):
@@ -156,7 +156,6 @@ func (l *links) addLink(in *scan.Input, g *scan.Graph, e scan.Entry, found targe
 	}
 	if o.Unrecognised != "" {
 		o.Name = l.dir + "/l/" + scan.Printable(e.Name)
-		o.Paths[0] = o.Name
 	} else if g.Object(l.layer(id)) != nil || !in.Gone(l.layer(id).Name) {
 		g.Refer(node, l.layer(id), scan.ByLink)
 		return nil

@@ -14,7 +14,7 @@ import (
 func step(id int, from string) Step {
 	return Step{
 		ID: id, Finding: "f", Type: scan.TypeLayer, Remover: Free,
-		Objects: []*scan.Object{{Node: scan.Node{Kind: scan.KindLayer, Name: from}, Paths: []string{from}, Medium: scan.Directory}},
+		Objects: []*scan.Object{{Node: scan.Node{Kind: scan.KindLayer, Name: from}, Medium: scan.Directory}},
 		Moves:   []Move{{From: from, Is: Identity{Inode: 7}}},
 	}
 }

@@ -64,7 +64,7 @@ func (c *containers) add(e scan.Entry) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false // removed since it was listed
 	}
-	o := scan.Object{Node: node, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp}
+	o := scan.Object{Node: node, Medium: scan.Directory, Stamp: info.Stamp}
 	switch {
 	case err != nil:
 		o.Unrecognised = err.Error()
@@ -76,7 +76,6 @@ func (c *containers) add(e scan.Entry) bool {
 	}
 	if o.Unrecognised != "" {
 		o.Name = "containers/" + scan.Printable(e.Name)
-		o.Paths[0] = o.Name
 		c.g.Add(o)
 		for _, b := range c.in.Backends {
 			// It stands where a container stood: what that had is not free.

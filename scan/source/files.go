@@ -22,7 +22,7 @@ func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entr
 		return // finished since it was listed
 	}
 	o := scan.Object{
-		Node: scan.Node{Kind: scan.KindDownload, Name: name}, Backend: backend, Paths: []string{name},
+		Node: scan.Node{Kind: scan.KindDownload, Name: name}, Backend: backend,
 		Medium: scan.File, Stamp: info.Stamp, Notes: &scan.Notes{Was: was},
 	}
 	if info.Mode.IsDir() {
@@ -38,7 +38,7 @@ func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entr
 	}
 	if o.Unrecognised != "" {
 		o.Name = dir + "/" + scan.Printable(e.Name)
-		o.Paths, o.Notes = []string{o.Name}, nil
+		o.Notes = nil
 	}
 	g.Add(o)
 }

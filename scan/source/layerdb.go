@@ -132,7 +132,7 @@ func (db *layerDB) entry(e scan.Entry) *scan.Page {
 		return p
 	}
 	o := scan.Object{
-		Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name, Paths: []string{name},
+		Node: scan.Node{Kind: scan.KindChain, Name: name}, Backend: db.b.Name,
 		Medium: scan.Directory, Stamp: info.Stamp,
 	}
 	switch {
@@ -148,7 +148,6 @@ func (db *layerDB) entry(e scan.Entry) *scan.Page {
 	}
 	if o.Unrecognised != "" && o.Kind == scan.KindChain {
 		o.Name = db.dir + "/sha256/" + scan.Printable(e.Name)
-		o.Paths[0] = o.Name
 	}
 	p.Objects = append(p.Objects, o)
 	return p
@@ -298,7 +297,7 @@ func (db *layerDB) partial(name string, err error) {
 	}
 	node := scan.Node{Kind: scan.KindMount, Name: db.dir + "/mounts/" + scan.Printable(strings.TrimPrefix(name, db.dir+"/mounts/"))}
 	db.g.Add(scan.Object{
-		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
+		Node: node, Backend: db.b.Name, Medium: scan.Directory, Stamp: info.Stamp,
 		Unrecognised: err.Error(),
 	})
 	db.doubt(name, err, scan.TypeLayer, scan.TypeImageLayer)
@@ -314,7 +313,7 @@ func (db *layerDB) mount(node scan.Node) {
 		return
 	}
 	o := scan.Object{
-		Node: node, Backend: db.b.Name, Paths: []string{node.Name}, Medium: scan.Directory, Stamp: info.Stamp,
+		Node: node, Backend: db.b.Name, Medium: scan.Directory, Stamp: info.Stamp,
 	}
 	mountID, err := db.in.Word(node.Name+"/mount-id", maxWord)
 	if err == nil && !scan.IsID(mountID) {

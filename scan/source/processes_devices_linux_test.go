@@ -130,7 +130,7 @@ func TestProcessesOnBtrfs(t *testing.T) {
 	in.Proc = "/proc"
 	info, err := in.Tree.Stat(layer)
 	assert.NilError(t, err)
-	g.Add(scan.Object{Node: scan.Node{Kind: scan.KindLayer, Name: layer}, Paths: []string{layer}, Stamp: info.Stamp})
+	g.Add(scan.Object{Node: scan.Node{Kind: scan.KindLayer, Name: layer}, Stamp: info.Stamp})
 
 	pid := inNamespace(t, `mount --bind "$1" /mnt; exec 7</mnt/nested/file 9</mnt; umount -l /mnt
 		LD_LIBRARY_PATH=/proc/self/fd/9 exec sh -c 'exec 9<&-; echo ready; read line'`, filepath.Join(root, layer))

@@ -48,7 +48,7 @@ func (p *processes) byDiff() {
 		}
 		// A layer without such a directory, or one that cannot be read, is
 		// still found by a walk of it.
-		info, err := p.in.Tree.Stat(o.Paths[0] + "/diff")
+		info, err := p.in.Tree.Stat(o.Path() + "/diff")
 		if err != nil {
 			continue
 		}

@@ -32,7 +32,7 @@ func processRoot(t testing.TB) (*scan.Input, *scan.Graph) {
 	} {
 		info, err := in.Tree.Stat(name)
 		assert.NilError(t, err)
-		g.Add(scan.Object{Node: scan.Node{Kind: kind, Name: name}, Paths: []string{name}, Stamp: info.Stamp})
+		g.Add(scan.Object{Node: scan.Node{Kind: kind, Name: name}, Stamp: info.Stamp})
 	}
 	g.Title(scan.MountNode("overlay2", hex3), "")
 	g.Title(scan.Node{Kind: scan.KindVolume, Name: "data"}, "")

@@ -126,17 +126,14 @@ func (q *quarantine) shield(run *journal.Run, s *journal.Step) {
 func (q *quarantine) aside(run *journal.Run, s *journal.Step, places map[string]string) {
 	renamed := map[scan.Node]scan.Node{} // whose place was taken by something else meanwhile
 	for _, o := range s.Objects {
-		place, ok := places[o.Paths[0]]
+		place, ok := places[o.Path()]
 		if !ok {
 			continue // not taken yet, or back already
 		}
-		moved := *o
-		moved.Paths = []string{place}
-		if o.Notes != nil {
-			notes := *o.Notes // the plan's own stay as they are
-			moved.Notes = &notes
-		}
-		if q.g.Object(o.Node) != nil || !q.in.Gone(o.Paths[0]) {
+		moved, notes := *o, o.Note() // the plan's own stay as they are
+		notes.Paths = []string{place}
+		moved.Notes = &notes
+		if q.g.Object(o.Node) != nil || !q.in.Gone(o.Path()) {
 			moved.Name = place
 			renamed[o.Node] = moved.Node
 		}
@@ -157,7 +154,7 @@ func (q *quarantine) aside(run *journal.Run, s *journal.Step, places map[string]
 }
 
 // aside reports whether an object lies in a place of a run, not in its own.
-func aside(o *scan.Object) bool { return strings.HasPrefix(o.Paths[0], journal.Runs+"/") }
+func aside(o *scan.Object) bool { return strings.HasPrefix(o.Path(), journal.Runs+"/") }
 
 // what says why it is kept; "" for the run that goes on now, which has to
 // know what would be said of it without.

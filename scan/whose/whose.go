@@ -62,7 +62,7 @@ func NewIndex(in *scan.Input, g *scan.Graph, findings []*scan.Finding) *Index {
 	for _, f := range findings {
 		for _, o := range f.Parts {
 			p := part{o, f}
-			for _, at := range o.Paths {
+			for _, at := range o.Paths() {
 				x.paths[at] = p
 			}
 			name := path.Base(o.Name)

@@ -61,8 +61,7 @@ func TestPathsLieInTheirDirectory(t *testing.T) {
 		seen := map[string]bool{}
 		for i := range g.Objects {
 			o := &g.Objects[i]
-			assert.Assert(t, len(o.Paths) > 0, "%s has no path", o.Node)
-			for _, p := range o.Paths {
+			for _, p := range o.Paths() {
 				assert.Assert(t, fs.ValidPath(p) && p != ".", "%s: %q", o.Node, p)
 				assert.Assert(t, inPlace(b, o.Kind, p), "%s: %q is no place for it", o.Node, p)
 				assert.Assert(t, !seen[p], "%s: %q is listed twice", o.Node, p)

@@ -81,7 +81,7 @@ func launder(t *testing.T, w *world) {
 			if strings.Contains(f.Reason, "until the daemon restarts") {
 				verdict = "orphan" // all that holds it is the daemon's memory
 			}
-			first[o.Paths[0]] = verdict
+			first[o.Path()] = verdict
 		}
 	}
 	before := w.manifest()
