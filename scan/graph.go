@@ -166,13 +166,18 @@ func (o *Object) Made() time.Time {
 
 // Usage is what a walk of an object's paths found.
 type Usage struct {
-	Bytes    int64     `json:"bytes"` // st_blocks × 512, hard links once
+	Bytes    int64     `json:"bytes"` // what would be free without it: st_blocks × 512 of each inode that has no name elsewhere
 	Inodes   int64     `json:"inodes"`
 	Newest   time.Time `json:"newest"`             // newest change (ctime) at or below
 	Complete bool      `json:"complete"`           // false: some part could not be read; Bytes is a lower bound
 	Problem  string    `json:"problem,omitempty"`  // the first thing that could not be read
 	Telling  []string  `json:"telling,omitempty"`  // file names that tell of data nobody can make again
 	OpenedBy string    `json:"openedBy,omitempty"` // a process that has a file below open
+
+	// Shared are the inodes that have names elsewhere too, by their keys.
+	// [Measure] counts them where those names are below what is measured with
+	// it, and takes the list away.
+	Shared []SharedFile `json:"-"`
 }
 
 // Labels are an object's labels, or those of its owner.
@@ -193,7 +198,7 @@ const (
 	ByMountID                  // a mount record's mount-id
 	ByInitID                   // a mount record's init-id
 	ByInitName                 // <id> and <id>-init are one container's
-	ByLower                    // a layer's lower file
+	ByLower                    // a layer's lower or lower-id file
 	ByLink                     // a short link's target
 	ByShortName                // a layer that is gone has left this short link
 	ByDiffIDs                  // rootfs.diff_ids of an image's config

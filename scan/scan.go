@@ -128,25 +128,45 @@ func Judge(ctx context.Context, in *Input, g *Graph, p Policy) ([]Finding, error
 	if len(walk) == 0 {
 		return findings, ctx.Err()
 	}
-	if err := Measure(ctx, in, g, walk, nil); err != nil {
+	if err := measure(ctx, in, g, walk, func(int, *Finding) {}); err != nil {
 		return nil, err
 	}
 	return Classify(g, p), nil
 }
 
 // Measure walks the findings' parts that were not walked yet, in parallel,
-// and fills their Usage. progress is called as findings are done, never from
-// two goroutines at once. The only error is a cancelled context.
+// and fills their Usage. What several of them share is counted for the last of
+// them, if it goes with them all. progress is called as findings are done,
+// never from two goroutines at once. The only error is a cancelled context.
 func Measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, progress func(done, total int)) error {
+	shared := ledger{}
+	done := 0
+	err := measure(ctx, in, g, findings, func(place int, f *Finding) {
+		for _, o := range f.Parts {
+			shared.enter(place, o.Usage)
+		}
+		done++
+		if progress != nil {
+			progress(done, len(findings))
+		}
+	})
+	if err == nil {
+		shared.settle()
+	}
+	return err
+}
+
+// measure walks what was not walked yet. ended is called for each finding,
+// never from two goroutines at once.
+func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ended func(place int, f *Finding)) error {
 	watch := Watch{}
 	for _, s := range g.Host.Strays {
 		watch[s.FileKey] = s.By
 	}
 	var mu sync.Mutex
-	done := 0
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.NumCPU())
-	for _, f := range findings {
+	for place, f := range findings {
 		group.Go(func() error {
 			for _, o := range f.Parts {
 				if o.Usage != nil {
@@ -160,10 +180,7 @@ func Measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, prog
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			done++
-			if progress != nil {
-				progress(done, len(findings))
-			}
+			ended(place, f)
 			return nil
 		})
 	}

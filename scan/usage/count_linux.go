@@ -7,19 +7,35 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
-// file counts an entry that is not a directory, once for all its names.
+// file counts an entry that is not a directory, unless it has further names:
+// those are counted once all are met.
 func (w *worker) file(at *place, name []byte, st *beneath.Stat) {
 	if w.foreign(st) {
 		w.problem(at, string(name), errMount)
 		return
 	}
-	if st.Links > 1 && !w.first(key(st)) {
+	if st.Links <= 1 {
+		w.count(st)
+	} else if first := w.link(st); !first {
 		return
 	}
-	w.count(st)
 	if by := w.watch[key(st)]; by != "" {
 		w.opened(at, string(name), by)
 	}
+}
+
+// link notes one of the names of an inode that has several, and reports whether
+// it is the first.
+func (w *worker) link(st *beneath.Stat) (first bool) {
+	w.changed(st)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	file := w.linked[key(st)]
+	first = file.Names == 0
+	file.FileKey, file.Links, file.Bytes = key(st), int64(st.Links), st.Blocks*512
+	file.Names++
+	w.linked[key(st)] = file
+	return first
 }
 
 // directory counts a directory.
@@ -34,6 +50,10 @@ func (w *worker) directory(at *place, name string, st *beneath.Stat) {
 func (w *worker) count(st *beneath.Stat) {
 	w.sum.bytes += st.Blocks * 512
 	w.sum.inodes++
+	w.changed(st)
+}
+
+func (w *worker) changed(st *beneath.Stat) {
 	if st.Change.After(w.sum.newest) {
 		w.sum.newest = st.Change
 	}

@@ -7,6 +7,9 @@
 // where it is, the directories that one buffer of names holds per level, and
 // the inodes that have more than one name.
 //
+// Bytes and inodes are those that would be free without what is walked: an inode
+// that has names elsewhere too is listed as shared, and not counted.
+//
 // A part that cannot be read makes the sum a lower bound that says so. What is
 // removed while the walk is on its way is nobody's mistake and says nothing. Of
 // several problems, open files or telling names those are reported whose paths

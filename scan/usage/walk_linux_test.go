@@ -59,22 +59,21 @@ func everyWay(t *testing.T, dir string, test func(t *testing.T, walk func(names 
 func counted(t testing.TB, root string, names ...string) scan.Usage {
 	t.Helper()
 	want := scan.Usage{Complete: true}
-	seen := map[uint64]bool{}
+	seen := map[uint64]int64{}
 	for _, name := range names {
 		err := filepath.WalkDir(filepath.Join(root, name), func(_ string, e fs.DirEntry, err error) error {
 			assert.NilError(t, err)
 			info, err := e.Info()
 			assert.NilError(t, err)
 			st := info.Sys().(*syscall.Stat_t)
-			if seen[st.Ino] {
-				return nil
-			}
-			seen[st.Ino] = true
-			want.Bytes += st.Blocks * 512
-			want.Inodes++
 			if changed := time.Unix(st.Ctim.Unix()).UTC(); changed.After(want.Newest) {
 				want.Newest = changed
 			}
+			if seen[st.Ino]++; !e.IsDir() && seen[st.Ino] < int64(st.Nlink) {
+				return nil
+			}
+			want.Bytes += st.Blocks * 512
+			want.Inodes++
 			return nil
 		})
 		assert.NilError(t, err)
@@ -155,4 +154,29 @@ func TestWatch(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An inode that has names elsewhere is not freed with what is walked.
+func TestShared(t *testing.T) {
+	root := t.TempDir()
+	mkdir(t, root, "u")
+	write(t, filepath.Join(root, "t/own"), 10_000)
+	write(t, filepath.Join(root, "t/a/f"), 50_000)
+	for _, name := range []string{"t/twin", "u/f"} {
+		assert.NilError(t, os.Link(filepath.Join(root, "t/a/f"), filepath.Join(root, name)))
+	}
+	var st unix.Stat_t
+	assert.NilError(t, unix.Lstat(filepath.Join(root, "u/f"), &st))
+	whole := counted(t, root, "t", "u")
+	assert.Equal(t, whole.Bytes, duBytes(t, root, "t", "u"))
+	everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
+		assert.DeepEqual(t, walk("t", "u"), whole)
+		u := walk("t")
+		assert.DeepEqual(t, u.Shared, []scan.SharedFile{
+			{FileKey: scan.FileKey{Device: uint64(st.Dev), Inode: st.Ino}, Names: 2, Links: 3, Bytes: st.Blocks * 512},
+		})
+		assert.Equal(t, u.Bytes, counted(t, root, "t").Bytes)
+		assert.Equal(t, u.Bytes, duBytes(t, root, "t")-st.Blocks*512)
+		assert.Equal(t, u.Newest, whole.Newest, "a change of what is shared is a change")
+	})
 }

@@ -1,7 +1,9 @@
 package usage
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,7 +36,7 @@ func New(calls beneath.Calls, workers int) *Walker {
 // descriptor of a directory. None may lie below another. It implements
 // [scan.Tree]'s Walk.
 func (w *Walker) Walk(ctx context.Context, root int, watch scan.Watch, names ...string) (scan.Usage, error) {
-	k := &walk{Walker: w, ctx: ctx, watch: watch, linked: map[scan.FileKey]bool{}}
+	k := &walk{Walker: w, ctx: ctx, watch: watch, linked: map[scan.FileKey]scan.SharedFile{}}
 	for _, name := range names {
 		k.from(root, name)
 	}
@@ -42,7 +44,19 @@ func (w *Walker) Walk(ctx context.Context, root int, watch scan.Watch, names ...
 	if err := ctx.Err(); err != nil {
 		return scan.Usage{}, err
 	}
-	return k.sum.usage(), nil
+	u := k.sum.usage()
+	for _, file := range k.linked {
+		if file.Names < file.Links {
+			u.Shared = append(u.Shared, file)
+			continue
+		}
+		u.Bytes += file.Bytes
+		u.Inodes++
+	}
+	slices.SortFunc(u.Shared, func(a, b scan.SharedFile) int {
+		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Inode, b.Inode))
+	})
+	return u, nil
 }
 
 // A walk is one call of Walk.
@@ -53,7 +67,7 @@ type walk struct {
 	workers sync.WaitGroup
 
 	mu     sync.Mutex
-	linked map[scan.FileKey]bool // inodes with more than one name, once counted
+	linked map[scan.FileKey]scan.SharedFile // inodes with more than one name
 	sum    sum
 }
 
@@ -103,17 +117,6 @@ func split(name string) (dir, base string) {
 		return ".", name
 	}
 	return name[:i], name[i+1:]
-}
-
-// first reports whether the inode is met for the first time.
-func (k *walk) first(key scan.FileKey) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.linked[key] {
-		return false
-	}
-	k.linked[key] = true
-	return true
 }
 
 // merge adds what a worker found.
