@@ -118,6 +118,9 @@ func (n *names) on(layer scan.Node) string {
 func (n *names) below(layer scan.Node) scan.Node {
 	for r := range n.edges.From(layer) {
 		if r.Why == scan.ByLower {
+			if r.To.Kind == scan.KindLayer {
+				return r.To
+			}
 			for link := range n.edges.From(r.To) {
 				if link.Why == scan.ByLink {
 					return link.To

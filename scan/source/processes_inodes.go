@@ -28,6 +28,10 @@ func (p *processes) byInode() {
 	})
 }
 
+// contents are the directories in a layer's own that have its files: with the
+// first overlay driver root or upper, with its successors diff.
+var contents = []string{"diff", "root", "upper"}
+
 // byDiff holds the layers whose content's directory is a working directory or
 // a root that no path leads to: most often the root of a process that unpacks
 // one. Asking for every layer's is worth it only then.
@@ -46,14 +50,16 @@ func (p *processes) byDiff() {
 		if o.Kind != scan.KindLayer || o.Unrecognised != "" || p.held[o.Node] {
 			continue
 		}
-		// A layer without such a directory, or one that cannot be read, is
-		// still found by a walk of it.
-		info, err := p.in.Tree.Stat(o.Path() + "/diff")
-		if err != nil {
-			continue
-		}
-		if s, ok := p.loose[scan.FileKey{Device: info.Stamp.Device, Inode: info.Stamp.Inode}]; ok {
-			p.hold(o.Node, s.what)
+		for _, dir := range contents {
+			// A layer without such a directory, or one that cannot be read, is
+			// still found by a walk of it.
+			info, err := p.in.Tree.Stat(o.Path() + "/" + dir)
+			if err != nil {
+				continue
+			}
+			if s, ok := p.loose[scan.FileKey{Device: info.Stamp.Device, Inode: info.Stamp.Inode}]; ok {
+				p.hold(o.Node, s.what)
+			}
 		}
 	}
 }

@@ -58,13 +58,17 @@ func tells(name []byte) bool {
 // fromPackage reports whether the path, found below the walked name top, is
 // where packages put their files. Volumes hold no root file system: nothing of
 // theirs comes from a package. A layer's root is the walked name, or "diff"
-// (overlay2) or "fs" (containerd) in it.
+// (overlay2), "root" or "upper" (overlay), or "fs" (containerd) in it.
 func fromPackage(top, path string) bool {
 	if top == "volumes" || strings.HasPrefix(top, "volumes/") {
 		return false
 	}
 	inside := strings.TrimPrefix(path, top+"/")
-	for _, root := range []string{"diff/", "fs/"} {
+	roots := []string{"diff/", "fs/"}
+	if strings.HasPrefix(top, "overlay/") {
+		roots = []string{"root/", "upper/"}
+	}
+	for _, root := range roots {
 		inside = strings.TrimPrefix(inside, root)
 	}
 	for _, dir := range packaged {

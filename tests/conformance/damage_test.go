@@ -35,8 +35,22 @@ write volumes/data/_data/file "x"
 write containers/{container web}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/data/_data:/data\"]}"
 `
 
-// overlayOnly adds the duplicate of a build that a live image lies on.
-const overlayOnly = `
+// duplicate makes the duplicate of a build what a live image lies on, with the
+// drivers that keep a layer as a difference to others.
+var duplicate = map[string]string{
+	"overlay2":       linkDuplicate,
+	"fuse-overlayfs": linkDuplicate,
+	"overlay": `
+rm LAYERS/{layer copy}
+write LAYERS/{layer copy}/root/file ""
+rm LAYERS/{layer top}
+write LAYERS/{layer top}/upper/file ""
+mkdir LAYERS/{layer top}/work
+write LAYERS/{layer top}/lower-id "{layer copy}"
+`,
+}
+
+const linkDuplicate = `
 write LAYERS/{layer top}/lower "l/{link copy}:l/{link base}"
 `
 
@@ -192,6 +206,9 @@ func values(m map[scan.Node]scan.Verdict) []scan.Verdict {
 	return all
 }
 
+// contents are the directories in which the drivers keep the files of a layer.
+var contents = []string{"diff", "root", "upper"}
+
 // everything lists all paths of a root whose content the scan looks at: what
 // is inside of layers is not.
 func everything(t *testing.T, root string) []string {
@@ -201,7 +218,7 @@ func everything(t *testing.T, root string) []string {
 			return err
 		}
 		names = append(names, strings.TrimPrefix(path, root+"/"))
-		if e.IsDir() && e.Name() == "diff" {
+		if e.IsDir() && slices.Contains(contents, e.Name()) {
 			return fs.SkipDir
 		}
 		return nil

@@ -15,7 +15,7 @@ import (
 // layers, JSON of images, containers, tags. Nothing in use becomes an orphan,
 // and nothing panics. The seeds are the files' own contents.
 func FuzzRecords(f *testing.F) {
-	c, err := testkit.Run(f.TempDir(), "overlay2", rich+overlayOnly+"now +48h\n")
+	c, err := testkit.Run(f.TempDir(), "overlay2", rich+duplicate["overlay2"]+"now +48h\n")
 	assert.NilError(f, err)
 	files := regular(f, c.Dir)
 	for i, name := range files {

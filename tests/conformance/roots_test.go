@@ -97,11 +97,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 // the daemon or without it.
 func settled(t *testing.T, driver string, online bool) *testkit.Case {
 	t.Helper()
-	script := rich
-	if driver != "vfs" {
-		script += overlayOnly
-	}
-	script += "now +48h\n"
+	script := rich + duplicate[driver] + "now +48h\n"
 	if online {
 		script += "online started=+1h\nforget {container leak}\nforget {image held}\n"
 	}

@@ -72,17 +72,15 @@ func newRoot(dir, driver, salt string) (*Root, error) {
 		builds: map[string]string{}, symbols: map[string]string{},
 	}
 	for _, sub := range []string{
-		"containers", "tmp", "volumes", "plugins", r.layerDir(""), "image/" + driver + "/imagedb/content/sha256",
+		"containers", "tmp", "volumes", "plugins", "image/" + driver + "/imagedb/content/sha256",
 		"image/" + driver + "/layerdb/sha256", "image/" + driver + "/layerdb/mounts", "image/" + driver + "/layerdb/tmp",
 	} {
 		if err := os.MkdirAll(r.path(sub), 0o711); err != nil {
 			return nil, err
 		}
 	}
-	if driver != "vfs" {
-		if err := os.MkdirAll(r.path(driver+"/l"), 0o711); err != nil {
-			return nil, err
-		}
+	if err := r.furnish(); err != nil {
+		return nil, err
 	}
 	return r, r.write("image/"+driver+"/repositories.json", `{"Repositories":{}}`)
 }
@@ -106,13 +104,6 @@ func (r *Root) linkName(name string) string {
 	return base32.StdEncoding.EncodeToString(sum[:])[:26]
 }
 
-func (r *Root) layerDir(id string) string {
-	if r.Driver == "vfs" {
-		return filepath.Join("vfs/dir", id)
-	}
-	return filepath.Join(r.Driver, id)
-}
-
 func (r *Root) write(name, content string) error {
 	if err := os.MkdirAll(filepath.Dir(r.path(name)), 0o711); err != nil {
 		return err
@@ -120,35 +111,26 @@ func (r *Root) write(name, content string) error {
 	return os.WriteFile(r.path(name), []byte(content), 0o600)
 }
 
-// Layer makes a layer's directory as the driver does. below are the names of
-// the layers it lies on, the nearest first.
+// Layer makes the directory of an image's layer as the driver does. below are
+// the names of the layers it lies on, the nearest first.
 func (r *Root) Layer(name, id string, below ...string) error {
+	return r.layer(name, id, false, below)
+}
+
+// layer makes a layer, one of an image or one that is written.
+func (r *Root) layer(name, id string, written bool, below []string) error {
 	if _, ok := r.layers[name]; ok {
 		return nil
 	}
 	r.layers[name], r.lowers[name] = id, below
 	r.symbols[id] = "{layer " + name + "}"
-	dir := r.layerDir(id)
-	if r.Driver == "vfs" {
-		return r.write(dir+"/file", name)
+	switch r.Driver {
+	case "vfs":
+		return r.write(r.layerDir(id)+"/file", name)
+	case "overlay":
+		return r.overlay(name, id, written, below)
 	}
-	link := r.linkName(name)
-	r.symbols[link] = "{link " + name + "}"
-	files := map[string]string{"diff/file": name, "link": link}
-	if len(below) > 0 {
-		var lower []string
-		for _, b := range below {
-			lower = append(lower, "l/"+r.linkName(b))
-		}
-		files["lower"] = strings.Join(lower, ":")
-		files["work/.keep"] = ""
-	}
-	for file, content := range files {
-		if err := r.write(dir+"/"+file, content); err != nil {
-			return err
-		}
-	}
-	return os.Symlink("../"+id+"/diff", r.path(r.Driver+"/l/"+link))
+	return r.linked(name, id, below)
 }
 
 // Image makes an image of layers, the base first, with all its records.
@@ -240,10 +222,10 @@ func (r *Root) Container(name, image string) error {
 	r.mounts[name] = mount
 	r.symbols[id] = "{container " + name + "}"
 	below := r.below(image)
-	if err := r.Layer(name+"-init", mount+"-init", below...); err != nil {
+	if err := r.layer(name+"-init", mount+"-init", true, below); err != nil {
 		return err
 	}
-	if err := r.Layer(name+"-rw", mount, append([]string{name + "-init"}, below...)...); err != nil {
+	if err := r.layer(name+"-rw", mount, true, append([]string{name + "-init"}, below...)); err != nil {
 		return err
 	}
 	r.symbols[mount] = "{mount " + name + "}"

@@ -76,7 +76,7 @@ func (c *Case) Statement(line string) error {
 		return c.Layer(fields[0], c.id("layer "+fields[0]), on(fields)...)
 	case "build":
 		c.builds[fields[0]] = c.buildID("build " + fields[0])
-		return c.Layer(fields[0], c.buildID("build "+fields[0]), on(fields)...)
+		return c.layer(fields[0], c.buildID("build "+fields[0]), true, on(fields))
 	case "buildkit":
 		return c.buildKit(fields)
 	case "machine":
