@@ -155,12 +155,15 @@ func TestProcessesByInode(t *testing.T) {
 		assert.Equal(t, len(g.Host.Strays), 1, "its path is a link, so it does not lead to it")
 	})
 	t.Run("a layer's content", func(t *testing.T) {
-		in, g := processRoot(t)
-		alias := filepath.Join(outside, "content")
-		assert.NilError(t, os.Symlink(filepath.Join(in.DataRoot, "overlay2", hex2, "diff"), alias))
-		_, err := collectProcesses(t, in, g, map[string]string{"12/comm": "sh\n", "12/task/15/cwd": "-> " + alias})
-		assert.NilError(t, err)
-		assert.DeepEqual(t, heldBy(g), []string{"layer overlay2/" + hex2 + ": working directory of sh (pid 12)"})
+		for _, dir := range []string{"diff", "root", "upper"} { // of overlay2, and of a whole and a written layer of overlay
+			in, g := processRoot(t)
+			putDirs(t, in.DataRoot, "overlay2/"+hex2+"/"+dir)
+			alias := filepath.Join(outside, dir)
+			assert.NilError(t, os.Symlink(filepath.Join(in.DataRoot, "overlay2", hex2, dir), alias))
+			_, err := collectProcesses(t, in, g, map[string]string{"12/comm": "sh\n", "12/task/15/cwd": "-> " + alias})
+			assert.NilError(t, err)
+			assert.DeepEqual(t, heldBy(g), []string{"layer overlay2/" + hex2 + ": working directory of sh (pid 12)"})
+		}
 	})
 	t.Run("a file below", func(t *testing.T) {
 		in, g := processRoot(t)

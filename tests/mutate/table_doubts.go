@@ -46,6 +46,8 @@ var doubts = []mutation{
 	{1, "what a layer lies on is damaged", "scan/backend/overlay2.go", "if !ok || !scan.IsLinkName(short) {", "if !ok && false {"},
 	{1, "what a layer lies on cannot be read", "scan/backend/dirs.go", "p.Doubts = append(p.Doubts, d.unknownParents(o.Node, err))", "_ = err"},
 	{1, "a lost lower file, told by work/", "scan/backend/overlay2.go", `_, err := in.Tree.Stat(layer.Name + "/work")`, `_, err := in.Tree.Stat(layer.Name + "/nothing")`},
+	{1, "a lower-id that is no layer's of an image", "scan/backend/overlay.go", "case !scan.IsID(id) && !scan.IsBuildID(id):", "case false:"},
+	{1, "a lost lower-id", "scan/backend/overlay.go", `_, err := in.Tree.Stat(layer.Name + "/root")`, `_, err := in.Tree.Stat(layer.Name)`},
 	{1, "a lost lower file of an emptied layer", "scan/backend/overlay2.go", `_, err = in.Tree.Stat(layer.Name + "/diff")`, `_, err = in.Tree.Stat(layer.Name)`},
 	{1, "a plugin whose config cannot be read", "scan/source/plugins.go", "doubtPlugin(g, name, err)", "_ = err"},
 	{1, "data of a volume from before 1.9 among the layers", "scan/source/volumes.go", "if len(v.traces) > 0 && v.vfs != nil {", "if len(v.traces) < 0 && v.vfs != nil {"},
