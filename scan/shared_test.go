@@ -42,7 +42,7 @@ func TestMeasureShares(t *testing.T) {
 	} {
 		var findings []*Finding
 		for _, name := range tc.names {
-			o := &Object{Node: Node{Kind: KindLayer, Name: string(name)}, Paths: []string{string(name)}}
+			o := &Object{Node: Node{Kind: KindLayer, Name: string(name)}}
 			findings = append(findings, &Finding{Parts: []*Object{o}})
 		}
 		assert.NilError(t, measure(t.Context(), &Input{Tree: tree}, NewGraph(), findings[:1], func(int, *Finding) {}))
