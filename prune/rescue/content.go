@@ -20,6 +20,7 @@ type form struct {
 
 // forms are those of the drivers whose written layers can be rescued.
 var forms = map[string]form{
+	"overlay":        {dir: "upper", devices: true},
 	"overlay2":       {dir: "diff", devices: true},
 	"fuse-overlayfs": {dir: "diff", devices: true, names: true},
 	"vfs":            {whole: true},

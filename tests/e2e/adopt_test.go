@@ -264,11 +264,7 @@ func adoptOutcomes(t *testing.T, h *host) {
 	a.assertGone(t, early1)
 
 	// A file that the driver cannot remove.
-	file := h.Path(broken1.Falls[0].Layer.Name)
-	if h.Driver != "vfs" {
-		file += "/diff"
-	}
-	file += "/broken2"
+	file := h.Path(h.Content(broken1.Falls[0].Layer.Name) + "/broken2")
 	setImmutable(t, file, true)
 	r = adopt.Adopt(t.Context(), a.api, a.in.Tree, broken1)
 	setImmutable(t, file, false)

@@ -27,13 +27,13 @@ func held(t *testing.T, h *host) []want {
 
 	mounter := background(t, &exec.Cmd{
 		Path:        h.Engine.Busybox,
-		Args:        []string{"busybox", "sh", "-c", `mount -o bind "$0" /mnt && echo ready && exec busybox sleep 100000`, h.Path(mounted.Layer + h.content())},
+		Args:        []string{"busybox", "sh", "-c", `mount -o bind "$0" /mnt && echo ready && exec busybox sleep 100000`, h.Path(h.Content(mounted.Layer))},
 		SysProcAttr: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS},
 	})
 	visitor := background(t, &exec.Cmd{
 		Path: h.Engine.Busybox,
 		Args: []string{"busybox", "sh", "-c", "echo ready && exec busybox sleep 100000"},
-		Dir:  h.Path(visited.Layer + h.content()),
+		Dir:  h.Path(h.Content(visited.Layer)),
 	})
 	for layer, holder := range map[string]int{mounted.Layer: mounter.Process.Pid, visited.Layer: visitor.Process.Pid} {
 		f := h.assertVerdict(t, layer, isHeld)
@@ -133,7 +133,7 @@ func buildUnderWay(t *testing.T, h *host) []want {
 	before := h.Layers()
 	b := h.BeginBuildKit(t, "slow:2", "FROM app:1\nRUN echo 1 >/first\nRUN echo 2 >/second && sleep 100000\n")
 	engine.Eventually(t, "the second step of the build", func() bool {
-		return slices.ContainsFunc(added(before, h.Layers()), func(layer string) bool { return h.Has(layer + h.content() + "/second") })
+		return slices.ContainsFunc(added(before, h.Layers()), func(layer string) bool { return h.Has(h.Content(layer) + "/second") })
 	})
 	layers := added(before, h.Layers())
 	assert.Check(t, len(layers) >= 2, "a layer for each step: %v", layers)

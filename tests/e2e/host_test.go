@@ -56,11 +56,3 @@ func (h *host) stopped(t *testing.T, f func()) {
 	f()
 	h.again(t)
 }
-
-// content is where in a layer's directory its files are.
-func (h *host) content() string {
-	if h.Driver == "vfs" {
-		return ""
-	}
-	return "/diff"
-}

@@ -91,10 +91,7 @@ func rescueWritten(t *testing.T, h *host) {
 		$b chmod 751 /
 		mkdir -p /long/$(head -c 200 /dev/zero | $b tr '\0' x)/$(head -c 200 /dev/zero | $b tr '\0' y); echo attr >/attr`)
 	writable, _ := h.ContainerLayers(t, lost)
-	content := h.Path(writable)
-	if h.Driver != "vfs" {
-		content += "/diff"
-	}
+	content := h.Path(h.Content(writable))
 	capability := "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" // cap_net_bind_service=ep
 	assert.NilError(t, unix.Setxattr(content+"/attr", "user.mime", []byte("text\x00plain"), 0))
 	assert.NilError(t, unix.Setxattr(content+"/attr", "security.capability", []byte(capability), 0))
@@ -118,10 +115,7 @@ func rescueWritten(t *testing.T, h *host) {
 	assert.Equal(t, h.Docker(t, "run", "--rm", "--network=none", "mine:back", "sh", "-c", "echo $A; cat /e/y"), "b\nymore")
 
 	_, layer := h.Registered(t, a.layersOf(t, "mine:back")[0])
-	file := h.Path(layer) + "/attr"
-	if h.Driver != "vfs" {
-		file = h.Path(layer) + "/diff/attr"
-	}
+	file := h.Path(h.Content(layer) + "/attr")
 	for name, want := range map[string]string{"user.mime": "text\x00plain", "security.capability": capability} {
 		value := make([]byte, 100)
 		n, err := unix.Getxattr(file, name, value)

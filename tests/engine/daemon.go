@@ -21,7 +21,7 @@ import (
 
 // Options say how a private daemon is started.
 type Options struct {
-	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs"
+	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay"
 	DataRoot string // an existing data root; "" is an empty one of its own
 	Dir      string // where the daemon's own directory is made; "" is as for TempDir
 }

@@ -19,6 +19,20 @@ func (d *Daemon) LayerDir() string {
 	return d.Driver
 }
 
+// Content is where a layer has its files.
+func (d *Daemon) Content(layer string) string {
+	switch d.Driver {
+	case "vfs":
+		return layer
+	case "overlay":
+		if whole := layer + "/root"; d.Has(whole) {
+			return whole
+		}
+		return layer + "/upper"
+	}
+	return layer + "/diff"
+}
+
 // ImageDir is where the daemon keeps images' and layers' records.
 func (d *Daemon) ImageDir() string { return "image/" + d.Driver }
 
@@ -76,7 +90,7 @@ func (d *Daemon) Layers() []string {
 // Links is where the driver keeps the short links of its layers; "" if it has
 // none.
 func (d *Daemon) Links() string {
-	if d.Driver == "vfs" {
+	if d.Driver == "vfs" || d.Driver == "overlay" {
 		return ""
 	}
 	return d.Driver + "/l"

@@ -190,6 +190,9 @@ func (a *asking) builds(ctx context.Context) error {
 // below adds what the layers lie on and their short links, where the driver
 // keeps such: the kernel mounts by those, whatever any record says.
 func (a *asking) below() error {
+	if a.d.Driver == "overlay" {
+		return a.lowerIDs()
+	}
 	if a.d.Links() == "" {
 		return nil
 	}
@@ -215,6 +218,24 @@ func (a *asking) below() error {
 				a.live[a.d.LayerDir()+"/"+short] = who
 				a.live[path.Join(a.d.Links(), path.Dir(target))] = who
 			}
+		}
+	}
+	return nil
+}
+
+// lowerIDs adds what the layers of the first overlay driver lie on.
+func (a *asking) lowerIDs() error {
+	for _, layer := range a.d.Layers() {
+		who, ok := a.live[layer]
+		if !ok {
+			continue
+		}
+		lower, err := a.word(layer + "/lower-id")
+		switch {
+		case err == nil:
+			a.live[a.d.LayerDir()+"/"+lower] = who
+		case !errors.Is(err, fs.ErrNotExist): // that of an image has none
+			return err
 		}
 	}
 	return nil
