@@ -205,6 +205,8 @@ func TestAskedAgain(t *testing.T) {
 		assert.Check(t, r.Files > 0 && r.Files < int64(files), "%d files", r.Files)
 		assert.Equal(t, asked, 2)
 
+		root = t.TempDir()
+		plant(t, root, "t/a/f") // gone before it is time to ask
 		asked, again = 0, make(chan struct{})
 		r, err = New(1).Remove(t.Context(), open(t, root), "t", o)
 		assert.ErrorIs(t, err, no)
