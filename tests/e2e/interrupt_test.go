@@ -151,15 +151,16 @@ func (h *host) assertReclaims(t *testing.T, least int64, says string) {
 // said that did something.
 func (h *host) pruneUntil(t *testing.T, args ...string) engine.Output {
 	t.Helper()
+	var out engine.Output
 	for range patience {
-		out := h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"prune", "--force"}, args)...)
+		out = h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"prune", "--force"}, args)...)
 		if out.Code == 0 {
 			return out
 		}
 		assert.Assert(t, out.Code == 4 && strings.Contains(out.Stdout, "Total reclaimed space: 0B"), "%s%s", out.Stdout, out.Stderr)
 	}
-	assert.Assert(t, false, "prune never gets to its end")
-	return engine.Output{}
+	assert.Assert(t, false, "prune never gets to its end: %s%s", out.Stdout, out.Stderr)
+	return out
 }
 
 func (h *host) assertNothingToDo(t *testing.T) {

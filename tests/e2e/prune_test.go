@@ -99,14 +99,15 @@ func (w want) waits() bool {
 // states, so that something is left with a reason; then it is tried again.
 func (h *host) prune(t *testing.T) {
 	t.Helper()
+	var out engine.Output
 	for range patience {
-		out := h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"--allow-quick-looks", "prune", "--force"})...)
+		out = h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, shortGrace, []string{"--allow-quick-looks", "prune", "--force"})...)
 		if out.Code == 0 {
 			return
 		}
 		assert.Assert(t, out.Code == 4, "exit status %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
-	assert.Assert(t, false, "prune never gets to its end")
+	assert.Assert(t, false, "prune never gets to its end: %s%s", out.Stdout, out.Stderr)
 }
 
 // command runs a command of the program and wants an exit status.
