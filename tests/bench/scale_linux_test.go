@@ -9,11 +9,17 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/tests/engine"
 )
+
+// servable is how many layers a daemon of today starts on in a minute.
+const servable = 10_000
 
 // BenchmarkScale lists data roots of empty layers, each ten times as many as
 // the one before: the time for one layer stays the same. The peak is that of
-// the process's memory, and du adds up the same root.
+// the process's memory. du adds up the same root, and where a daemon can be
+// started on it, "docker system df" says what it knows of it.
 func BenchmarkScale(b *testing.B) {
 	plugin := build(b)
 	for _, layers := range []int{1_000, 10_000, 100_000} {
@@ -32,8 +38,21 @@ func BenchmarkScale(b *testing.B) {
 			b.ReportMetric(float64(listing.Nanoseconds())/float64(b.N*layers), "ns/layer")
 			b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
 			b.ReportMetric(listing.Seconds()/walking.Seconds(), "ls/du")
+			if layers <= servable {
+				b.ReportMetric(listing.Seconds()/float64(b.N)/systemDF(b, root).Seconds(), "ls/df")
+			}
 		})
 	}
+}
+
+// systemDF is how long "docker system df" takes of a daemon that has just
+// started on a root.
+func systemDF(b *testing.B, root string) time.Duration {
+	b.StopTimer()
+	e, err := engine.Debian(b.Context())
+	assert.NilError(b, err)
+	d := engine.Start(b, e, engine.Options{Driver: "overlay2", DataRoot: root})
+	return timed(func() { d.Docker(b, "system", "df") })
 }
 
 // listEmpty lists a root and returns the most memory that this took, in bytes.
