@@ -127,16 +127,17 @@ func TestReadDirCorrupt(t *testing.T) {
 	if _, err := exec.LookPath("debugfs"); err != nil {
 		t.Skip("no debugfs")
 	}
+	content := t.TempDir()
+	assert.NilError(t, os.MkdirAll(filepath.Join(content, "broken", "dir"), 0o755))
 	image := filepath.Join(t.TempDir(), "image")
 	run(t, "truncate", "-s", "16M", image)
-	run(t, "mkfs.ext4", "-q", "-b", "1024", image)
-	root := t.TempDir()
-	run(t, "mount", "-o", "loop", image, root)
-	assert.NilError(t, os.MkdirAll(filepath.Join(root, "broken", "dir"), 0o755))
-	run(t, "umount", root)
+	// Filled without a mount: what was mounted once may be so still, in a mount
+	// namespace that another process made meanwhile, with the good block cached.
+	run(t, "mkfs.ext4", "-q", "-b", "1024", "-d", content, image)
 	block, err := exec.Command("debugfs", "-R", "blocks /broken", image).Output()
 	assert.NilError(t, err)
 	run(t, "dd", "if=/dev/zero", "of="+image, "bs=1024", "count=1", "conv=notrunc", "seek="+strings.TrimSpace(string(block)))
+	root := t.TempDir()
 	run(t, "mount", "-o", "loop", image, root)
 	t.Cleanup(func() { run(t, "umount", root) })
 	everyMode(t, root, func(t *testing.T, d *Disk) {

@@ -167,16 +167,18 @@ func failEach(t *testing.T, c *testkit.Case, before outcome, what testkit.Read) 
 	judge(t, in, c.Policy).check(t, c, before, what.String(), needsDoubt(c, what))
 }
 
-// Every question to the daemon fails once.
+// Every question to the daemon, a manager of a swarm, fails once.
 func TestDaemonThatFails(t *testing.T) {
 	eachSettled(t, func(t *testing.T, c *testkit.Case) {
 		if c.Daemon == nil {
 			return
 		}
 		_, before := reads(t, c)
-		for _, question := range []string{"Images", "Containers", "Volumes", "BuildCache"} {
+		for _, question := range []string{"Images", "Containers", "Volumes", "BuildCache", "Services"} {
 			c.Daemon.Err = map[string]error{question: fmt.Errorf("daemon: %w", syscall.EACCES)}
-			o := judge(t, testkit.Input(t, c), c.Policy)
+			in := testkit.Input(t, c)
+			in.Info.Manager = true
+			o := judge(t, in, c.Policy)
 			o.check(t, c, before, question, true)
 			for n, v := range o.verdicts {
 				assert.Assert(t, v != scan.Orphan || n.Kind == scan.KindLink, "%s: %s is an orphan", question, n)

@@ -49,6 +49,7 @@ var doubts = []mutation{
 	{1, "a lower-id that is no layer's of an image", "scan/backend/overlay.go", "case !scan.IsID(id) && !scan.IsBuildID(id):", "case false:"},
 	{1, "a lost lower-id", "scan/backend/overlay.go", `_, err := in.Tree.Stat(layer.Name + "/root")`, `_, err := in.Tree.Stat(layer.Name)`},
 	{1, "a lost lower file of an emptied layer", "scan/backend/overlay2.go", `_, err = in.Tree.Stat(layer.Name + "/diff")`, `_, err = in.Tree.Stat(layer.Name)`},
+	{1, "services that cannot be asked for", "scan/source/api.go", "a.in.Daemon.Services(ctx)\n\tif err != nil {\n\t\treturn \"\", err", "a.in.Daemon.Services(ctx)\n\tif err != nil {\n\t\treturn \"\", nil"},
 	{1, "a plugin whose config cannot be read", "scan/source/plugins.go", "doubtPlugin(g, name, err)", "_ = err"},
 	{1, "data of a volume from before 1.9 among the layers", "scan/source/volumes.go", "if len(v.traces) > 0 && v.vfs != nil {", "if len(v.traces) < 0 && v.vfs != nil {"},
 	{1, "traces of a Docker since 1.10", "scan/source/graph.go", "return !slices.ContainsFunc(traces,", "return len(traces) > 0 || slices.ContainsFunc(traces,"},

@@ -38,7 +38,7 @@ func run(dir, driver, salt, script string) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Case{Root: root, Policy: scan.Policy{Now: time.Now().Add(time.Second), Grace: scan.DefaultGrace}}
+	c := &Case{Root: root, Policy: scan.Policy{Grace: scan.DefaultGrace}}
 	for i, line := range lines {
 		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line == "" {
@@ -47,6 +47,9 @@ func run(dir, driver, salt, script string) (*Case, error) {
 		if err := c.Statement(line); err != nil {
 			return nil, fmt.Errorf("line %d: %s: %w", i+1, line, err)
 		}
+	}
+	if c.Policy.Now.IsZero() { // once all is made, however long that took
+		c.Policy.Now = time.Now().Add(time.Second)
 	}
 	return c, nil
 }
