@@ -198,7 +198,8 @@ func owned(o Options, in *scan.Input, info scan.DaemonInfo, socket string) error
 		return refuse(in.DataRoot, fmt.Sprintf("belongs to %s (pid %d), which is not the daemon that answers at %s", owner.Name, owner.PID, o.Endpoint),
 			"name that daemon's own socket with -H unix://…; a proxy or a forwarded socket proves nothing")
 	}
-	if id, err := in.Tree.ReadFile("engine-id", 4<<10); err == nil && strings.TrimSpace(string(id)) != info.EngineID {
+	// Engines before 23 leave the file alone, of whichever engine it is.
+	if id, err := in.Tree.ReadFile("engine-id", 4<<10); err == nil && info.Since(23, 0) && strings.TrimSpace(string(id)) != info.EngineID {
 		return refuse(in.DataRoot, "its engine-id is not that of the daemon that answers at "+o.Endpoint, "name that daemon's own socket with -H unix://…")
 	}
 	seen, err := os.Stat(filepath.Join(o.Proc, fmt.Sprint(owner.PID), "root", in.DataRoot))

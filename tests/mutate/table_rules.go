@@ -21,6 +21,8 @@ var witnesses = []mutation{
 	{2, "a database of a form that is not known", "scan/source/buildkit_records.go", "check(k, value, false)", "check(k, value, true)"},
 	{2, "a build record whose chain is in no registry", "scan/source/buildkit_mark.go", "bk.unregistered(key, s)", ""},
 	{12, "a daemon that does not own the root", "scan/locate/locate.go", "if !listens {", "if !listens && false {"},
+	{12, "the root of another engine", "scan/locate/locate.go", "info.Since(23, 0) && strings", "info.Since(99, 0) && strings"},
+	{2, "an engine before 23 that another's id lies beside", "scan/locate/locate.go", "info.Since(23, 0) && strings", "strings"},
 	{12, "a root in use, offline", "scan/locate/locate.go", "if owner := in.Host.Owner; owner != nil {\n\t\terr := refuse", "if owner := in.Host.Owner; owner != nil && false {\n\t\terr := refuse"},
 	{12, "a root that nobody has locked, online", "scan/locate/locate.go", "if owner == nil {\n\t\treturn refuse", "if owner == nil && false {\n\t\treturn refuse"},
 	{12, "another daemon's root by its path", "scan/locate/locate.go", `o.DataRoot == "" || sameDir(o.DataRoot, info.DataRoot)`, `o.DataRoot == "" || true`},

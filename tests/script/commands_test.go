@@ -57,7 +57,7 @@ func dataroot(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("daemon.json"), text, 0o600))
 }
 
-// dockerd [-root DIR] [-config FILE] starts a daemon on the socket that
+// dockerd [-root DIR] [-config FILE] [-api VERSION] starts a daemon on the socket that
 // DOCKER_HOST names, and waits until it answers. It ends with the script.
 func dockerd(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)

@@ -34,10 +34,13 @@ func TestMain(m *testing.M) {
 	})
 }
 
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { run(t, "testdata") }
+
+// run plays the scripts of a directory.
+func run(t *testing.T, dir string) {
 	skip.If(t, os.Geteuid() != 0, "reads data roots as root")
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dataroot":  dataroot,

@@ -15,6 +15,7 @@ import (
 // A FakeDaemon answers the Docker API from literals, over HTTP, so that the
 // real client and its version negotiation are part of a test. Its zero value
 // is an empty host with an engine 20.10 on overlay2. It can be read from JSON.
+// One that speaks an older API answers as the engines of that API do.
 type FakeDaemon struct {
 	Version       string // of the engine; "20.10.24" if empty
 	APIVersion    string // the newest it speaks; "1.41" if empty
@@ -24,6 +25,7 @@ type FakeDaemon struct {
 	Driver   string         // "overlay2" if empty
 	EngineID string         // "FAKE:ENGINE" if empty
 	Info     map[string]any // more fields of GET /info, or other values
+	Bare     bool           // leave out what a daemon need not tell: its id, RootFS, GraphDriver, names, states
 
 	Images     []FakeImage
 	Containers []FakeContainer
@@ -63,17 +65,23 @@ type FakeReply struct {
 
 // ServeHTTP answers one request.
 func (d *FakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Api-Version", d.apiVersion())
-	w.Header().Set("Ostype", "linux")
 	w.Header().Set("Server", "Docker/"+d.version()+" (linux)")
+	if !d.before("1.25") { // Docker 1.13
+		w.Header().Set("Api-Version", d.apiVersion())
+		w.Header().Set("Ostype", "linux")
+	}
 	path, version := cutVersion(r.URL.Path)
 	if reply, ok := d.Replies[path]; ok {
 		reply.serve(w, r)
 		return
 	}
 	switch {
+	case path == "/_ping" && r.Method == http.MethodHead && d.before("1.40"):
+		refuse(w, http.StatusNotFound, "page not found")
 	case path == "/_ping":
 		_, _ = fmt.Fprint(w, "OK") // a client that went away asks no more
+	case version != "" && d.before("1.28") && versions.GreaterThan(version, d.apiVersion()):
+		refuse(w, http.StatusBadRequest, fmt.Sprintf("client is newer than server (client API version: %s, server API version: %s)", version, d.apiVersion()))
 	case version != "" && versions.GreaterThan(version, d.apiVersion()):
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. Maximum supported API version is %s", version, d.apiVersion()))
 	case version != "" && versions.LessThan(version, cmp.Or(d.MinAPIVersion, "1.24")):
@@ -91,14 +99,22 @@ func (d *FakeDaemon) answer(w http.ResponseWriter, path string) {
 	case "/version":
 		reply(w, map[string]any{"Version": d.version(), "ApiVersion": d.apiVersion(), "MinAPIVersion": cmp.Or(d.MinAPIVersion, "1.24"), "Os": "linux"})
 	case "/images/json":
-		reply(w, each(d.Images, func(i FakeImage) any { return map[string]any{"Id": i.ID, "RepoTags": i.Tags} }))
+		reply(w, each(d.Images, d.summary))
 	case "/containers/json":
 		reply(w, each(d.Containers, FakeContainer.summary))
 	case "/volumes":
-		reply(w, map[string]any{"Volumes": each(d.Volumes, d.volume)})
+		var volumes []any // none is null
+		for _, name := range d.Volumes {
+			volumes = append(volumes, d.volume(name))
+		}
+		reply(w, map[string]any{"Volumes": volumes, "Warnings": nil})
 	case "/services":
 		reply(w, d.Services)
 	case "/system/df":
+		if d.before("1.25") {
+			refuse(w, http.StatusNotFound, "page not found")
+			return
+		}
 		reply(w, map[string]any{"BuildCache": each(d.BuildCache, func(id string) any { return map[string]any{"ID": id} })})
 	default:
 		d.inspect(w, path)
@@ -113,7 +129,7 @@ func (d *FakeDaemon) inspect(w http.ResponseWriter, path string) {
 	case ok && kind == "images":
 		for _, i := range d.Images {
 			if i.ID == id || slices.Contains(i.Tags, id) {
-				reply(w, i.inspection(cmp.Or(d.Driver, "overlay2")))
+				reply(w, d.bare(i.inspection(cmp.Or(d.Driver, "overlay2"))))
 				return
 			}
 		}
@@ -121,7 +137,7 @@ func (d *FakeDaemon) inspect(w http.ResponseWriter, path string) {
 	case ok && kind == "containers":
 		for _, c := range d.Containers {
 			if c.ID == id || c.Name == id {
-				reply(w, c.inspection(cmp.Or(d.Driver, "overlay2")))
+				reply(w, d.bare(c.inspection(cmp.Or(d.Driver, "overlay2"))))
 				return
 			}
 		}
@@ -134,6 +150,9 @@ func (d *FakeDaemon) inspect(w http.ResponseWriter, path string) {
 func (d *FakeDaemon) version() string    { return cmp.Or(d.Version, "20.10.24") }
 func (d *FakeDaemon) apiVersion() string { return cmp.Or(d.APIVersion, "1.41") }
 
+// before reports whether the newest API that the daemon speaks is older.
+func (d *FakeDaemon) before(api string) bool { return versions.LessThan(d.apiVersion(), api) }
+
 func (d *FakeDaemon) info() map[string]any {
 	info := map[string]any{
 		"ID": cmp.Or(d.EngineID, "FAKE:ENGINE"), "DockerRootDir": d.DataRoot, "Driver": cmp.Or(d.Driver, "overlay2"),
@@ -143,14 +162,33 @@ func (d *FakeDaemon) info() map[string]any {
 		"Swarm": map[string]any{"LocalNodeState": "active", "ControlAvailable": len(d.Services) > 0},
 	}
 	maps.Copy(info, d.Info)
-	return info
+	return d.bare(info)
+}
+
+// bare leaves out of an answer what need not be in it, if the daemon is so.
+func (d *FakeDaemon) bare(answer map[string]any) map[string]any {
+	if d.Bare {
+		for _, field := range []string{"ID", "DriverStatus", "Swarm", "RepoTags", "RootFS", "GraphDriver", "State", "Name", "Config", "HostConfig"} {
+			delete(answer, field)
+		}
+	}
+	return answer
+}
+
+// summary is an image as it is listed: before 1.43 one without a tag has one
+// that says so.
+func (d *FakeDaemon) summary(i FakeImage) any {
+	if len(i.Tags) == 0 && d.before("1.43") {
+		return map[string]any{"Id": i.ID, "RepoTags": []string{"<none>:<none>"}, "RepoDigests": []string{"<none>@<none>"}}
+	}
+	return map[string]any{"Id": i.ID, "RepoTags": i.Tags}
 }
 
 func (d *FakeDaemon) volume(name string) any {
 	return map[string]any{"Name": name, "Driver": "local", "Scope": "local", "Mountpoint": d.DataRoot + "/volumes/" + name + "/_data"}
 }
 
-func (i FakeImage) inspection(driver string) any {
+func (i FakeImage) inspection(driver string) map[string]any {
 	return map[string]any{
 		"Id": i.ID, "RepoTags": i.Tags,
 		"RootFS":      map[string]any{"Type": "layers", "Layers": i.Layers},
@@ -162,7 +200,7 @@ func (c FakeContainer) summary() any {
 	return map[string]any{"Id": c.ID, "Names": []string{"/" + c.Name}, "Image": c.Image, "ImageID": c.Image, "State": cmp.Or(c.State, "exited")}
 }
 
-func (c FakeContainer) inspection(driver string) any {
+func (c FakeContainer) inspection(driver string) map[string]any {
 	return map[string]any{
 		"Id": c.ID, "Name": "/" + c.Name, "Image": c.Image, "Driver": driver,
 		"State":       map[string]any{"Status": cmp.Or(c.State, "exited")},
@@ -196,7 +234,7 @@ func cutVersion(path string) (rest, version string) {
 	return "/" + rest, version
 }
 
-// each is never nil, as the daemon's lists never are.
+// each is never nil, as most of the daemon's lists never are.
 func each[T any](items []T, row func(T) any) []any {
 	rows := []any{}
 	for _, item := range items {
