@@ -185,6 +185,10 @@ type Host struct {
 	// Before110 says that no Docker since 1.10 has used the data root: graph/
 	// and containers/*/config.json are its records.
 	Before110 bool `json:"before110,omitempty"`
+	// InUse says what works with a data root on which no daemon answers: a
+	// daemon that is starting, containers that outlive theirs, whoever
+	// writes there. Sources tell it only where there is no daemon to ask.
+	InUse []string `json:"inUse,omitempty"`
 	// LostTags are images that a tag or a container names and whose config
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`

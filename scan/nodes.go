@@ -117,6 +117,13 @@ func (g *Graph) mark(n Node, v Verdict, what, where string) {
 	g.Marks = append(g.Marks, Mark{Node: n, Verdict: v, What: what, Where: where})
 }
 
+// Use says what works with a data root on which no daemon answers.
+func (g *Graph) Use(what string) {
+	if !slices.Contains(g.Host.InUse, what) {
+		g.Host.InUse = append(g.Host.InUse, what)
+	}
+}
+
 // Title gives a node the name that a person knows it by.
 func (g *Graph) Title(n Node, title string) { g.titles[g.id(n)] = title }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/mount"
 	"github.com/docker-orphans/docker-orphans/scan/process"
 	"github.com/docker-orphans/docker-orphans/scan/tree"
@@ -79,6 +80,9 @@ func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil, refuse("docker orphans", "must run as root to read the daemon's data root and every process", notRootHint())
 	}
+	if o.DataRoot != "" && wakes(o) {
+		return offline(o)
+	}
 	info, err := o.Daemon.Info(ctx)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
@@ -90,6 +94,42 @@ func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
 		return offline(o)
 	}
 	return nil, nil, &Error{Err: err, hint: "to look at the data root of a daemon that is stopped, name it: --data-root DIR"}
+}
+
+// wakes reports whether to ask would start a daemon that nobody needs for the
+// data root that was named: systemd listens in its place, and nobody has the
+// data root locked.
+func wakes(o Options) bool {
+	socket, ok := strings.CutPrefix(o.Endpoint, "unix://")
+	if !ok {
+		return false
+	}
+	const systemd = 1
+	listens, err := process.Listens(o.Proc, systemd, socket)
+	if err != nil || !listens {
+		return false
+	}
+	root, err := filepath.EvalSymlinks(o.DataRoot)
+	if err != nil {
+		return false
+	}
+	by, err := owner(o.Proc, root)
+	return err == nil && by == nil
+}
+
+// owner returns the process that has a data root locked, or nil. A run of
+// docker orphans locks it so that no daemon starts there meanwhile, and is no
+// daemon.
+func owner(proc, root string) (*scan.Process, error) {
+	by, err := process.Owner(proc, root, databases(root)...)
+	if by == nil || err != nil {
+		return nil, err
+	}
+	run, err := process.Owner(proc, root, filepath.Join(root, journal.Lock))
+	if err == nil && run != nil && process.Same(by, run) {
+		return nil, nil
+	}
+	return by, nil // what of the other cannot be told does not matter
 }
 
 // sameDir reports whether two paths lead to one directory.
@@ -167,7 +207,7 @@ func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error
 	if in.Host.Suspended, err = process.Suspended(); err != nil {
 		return nil, nil, errors.Join(&Error{Object: "clock", Err: err}, disk.Close())
 	}
-	if in.Host.Owner, err = process.Owner(o.Proc, root, databases(root)...); err != nil {
+	if in.Host.Owner, err = owner(o.Proc, root); err != nil {
 		return nil, nil, errors.Join(&Error{Object: root, Err: err, hint: "which process uses the data root cannot be told"}, disk.Close())
 	}
 	pid := 0

@@ -52,12 +52,17 @@ func (h *holder) mount(places mount.Places, v *mount.View, m *mountinfo.Info) {
 		}
 		return fmt.Sprintf("mounted at %s %s", scan.Printable(m.Mountpoint), by), v.File
 	}
+	h.found = false
 	for _, field := range []string{m.Root, m.Mountpoint, m.Source, m.VFSOptions} {
 		h.named(field, what)
 	}
 	h.below(m.Mountpoint, what)
 	if name, ok := places.Below(m); ok {
 		h.index.At(name, func(n scan.Node) { h.hold(n, what) })
+	}
+	if h.offline && h.found {
+		words, _ := what()
+		h.g.Use(words)
 	}
 }
 
@@ -127,12 +132,16 @@ type holder struct {
 	index *mount.Index
 	roots []string // absolute paths of the data root
 	held  map[scan.Node]bool
+
+	offline bool // there is no daemon that could be using what is held
+	found   bool // something was held that was not before, and is no volume: those are mounted by others, too
 }
 
 func newHolder(in *scan.Input, g *scan.Graph) *holder {
 	return &holder{
 		g: g, index: mount.NewIndex(g.NodeList()),
 		roots: append([]string{in.DataRoot}, in.Aliases...), held: map[scan.Node]bool{},
+		offline: in.Daemon == nil && in.Host.Owner == nil,
 	}
 }
 
@@ -141,6 +150,7 @@ func newHolder(in *scan.Input, g *scan.Graph) *holder {
 func (h *holder) hold(n scan.Node, what func() (what, where string)) {
 	if !h.held[n] {
 		h.held[n] = true
+		h.found = h.found || n.Kind != scan.KindVolume
 		words, where := what()
 		h.g.Hold(n, words, where)
 	}

@@ -101,6 +101,7 @@ func TestMounts(t *testing.T) {
 	})
 	assert.Equal(t, g.Marks[0].Where, in.Proc+"/12/mountinfo")
 	assert.Equal(t, len(g.Doubts), 0)
+	assert.DeepEqual(t, g.Host.InUse, []string{`mounted at /a\nb by runc (pid 12)`, "mounted at /c by runc (pid 12)"})
 }
 
 // Of those who share a namespace the daemon is named.
@@ -116,6 +117,7 @@ func TestMountsOfTheDaemon(t *testing.T) {
 	_, err := Mounts.Collect(t.Context(), in, g)
 	assert.NilError(t, err)
 	assert.DeepEqual(t, heldBy(g), []string{"layer overlay2/" + hex1 + ": mounted at /a by p13 (pid 13)"})
+	assert.Equal(t, len(g.Host.InUse), 1, "its owner is not known to be who answers")
 }
 
 func TestMountsHoldVolumes(t *testing.T) {

@@ -49,7 +49,8 @@ type processes struct {
 	refused []refusal
 	pins    []mount.Pin
 	overlay []sighting // files on an overlay that no mount table has
-	daemons []sighting // databases that a daemon has open
+	daemons []suspect  // databases that a daemon has open, data roots that it was told of
+	users   map[int]bool
 }
 
 // A sighting is a file as a process uses it.
@@ -115,7 +116,7 @@ func (p *processes) all(ctx context.Context) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	p.files, p.refused, p.pins, p.overlay, p.daemons = 0, nil, nil, nil, nil
+	p.files, p.refused, p.pins, p.overlay, p.daemons, p.users = 0, nil, nil, nil, nil, map[int]bool{}
 	for _, pid := range pids {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -132,6 +133,9 @@ func (p *processes) process(pid int) {
 	name := process.Name(p.in.Proc, pid)
 	if strings.HasPrefix(name, "containerd-shim") || strings.HasPrefix(name, "docker-containe") {
 		p.shim(pid, name)
+	}
+	if strings.HasPrefix(name, "docker") {
+		p.started(pid, name)
 	}
 	err := p.reader.Files(pid, func(f *process.File) {
 		p.files++
@@ -153,9 +157,10 @@ func (p *processes) file(f *process.File, s sighting) {
 	p.below(f.Named(), s.what)
 	if name, ok := p.name(f.Named()); ok {
 		p.writeSet(name, f)
+		p.uses(name, f, s)
 	}
 	if p.daemonFile(f) {
-		p.daemons = append(p.daemons, s)
+		p.daemons = append(p.daemons, suspect{s, "has a database of this data root open to write"})
 	}
 	if f.Key().Inode == 0 {
 		return // not to be asked; see process.File

@@ -23,9 +23,13 @@ func (p *processes) shim(pid int, name string) {
 	if err != nil {
 		return // ended: anybody may read a command line
 	}
+	what := fmt.Sprintf("run by %s (pid %d)", name, pid)
 	p.index.Named(string(line), func(n scan.Node) {
 		if n.Kind == scan.KindContainer || n.Kind == scan.KindMount {
-			p.hold(n, func() (string, string) { return fmt.Sprintf("run by %s (pid %d)", name, pid), where })
+			p.hold(n, func() (string, string) { return what, where })
+			if p.offline {
+				p.g.Use(fmt.Sprintf("container %s is %s", scan.Short(n.Name), what))
+			}
 		}
 	})
 }
