@@ -58,13 +58,13 @@ func (d *draft) connect(g *scan.Graph) {
 	d.wanted = make([]bool, len(d.orphans))
 	leads := map[scan.Node][]scan.Node{}
 	for r := range g.Refs {
-		if r.Why == scan.ByLink {
+		if r.Why.Leads() {
 			leads[r.From] = append(leads[r.From], r.To)
 		}
 	}
 	for r := range g.Refs {
 		i, ok := d.step[r.From]
-		if !ok && r.Why == scan.ByLink {
+		if !ok && r.Why.Leads() {
 			i, ok = d.step[r.To]
 		}
 		if ok {

@@ -68,6 +68,24 @@ func TestPlan(t *testing.T) {
 	assert.DeepEqual(t, read, Result{Plan: plan, Outcomes: []Outcome{{Step: 1, End: journal.Freed, Bytes: 7}}})
 }
 
+// A layer whose removal was cut off may have lost its short link and not the
+// file that tells its name: no link goes with it, and what lies on it goes
+// before it all the same.
+func TestPlanWithoutLink(t *testing.T) {
+	g := scan.NewGraph()
+	findings := []scan.Finding{finding(g, scan.TypeLayer, layer("base")), finding(g, scan.TypeLayer, layer("top"))}
+	link := scan.Node{Kind: scan.KindLink, Name: "overlay2/l/BASE"}
+	g.Refer(layer("top"), link, scan.ByLower)
+	g.Refer(link, layer("base"), scan.ByLinkFile)
+	plan := NewPlan(g, findings, Options{})
+	assert.Equal(t, plan.String(), ""+
+		"#1 free layer overlay2/top, no record names it; old\n"+
+		"#2 free layer overlay2/base, no record names it; old [after 1]\n")
+	for _, s := range plan.Steps {
+		assert.Equal(t, len(s.Moves), 1, "%v", s.Moves)
+	}
+}
+
 // Without a daemon everything can go in one run, the topmost first, but for
 // what something in quarantine needs to come back. A registered layer's record
 // goes before its data, any other after.

@@ -104,7 +104,7 @@ func (r *Runner) needs(h Held) error {
 		own[m.From] = true
 	}
 	for _, ref := range h.Step.Refs {
-		if own[ref.To.Name] || ref.Why == scan.ByLink {
+		if own[ref.To.Name] || ref.Why.Leads() {
 			continue
 		}
 		switch ref.To.Kind {

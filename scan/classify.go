@@ -70,7 +70,7 @@ func newClassifier(g *Graph, p Policy) *classifier {
 		c.cause[i] = int32(i)
 	}
 	for _, r := range g.refs.all() {
-		if r.why == ByLink {
+		if r.why.Leads() {
 			c.leads[r.from] = true
 		}
 		if r.why.owns() {

@@ -208,12 +208,13 @@ const (
 	BySnapshot                 // a BuildKit database
 	ByVolume                   // a volume's data directory, a symlink or config.json
 	ByPath                     // a path in a container's config
+	ByLinkFile                 // a layer's link file, where the short link itself is gone
 	BySameID                   // before 1.10 an image's and a container's layer has its id
 )
 
 var whyNames = [...]string{
 	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "short link", "diff_ids", "image", "layerdb/mounts",
-	"GraphDriver", "buildkit", "volume", "path", "same id",
+	"GraphDriver", "buildkit", "volume", "path", "link file", "same id",
 }
 
 func (w Why) String() string {
@@ -251,6 +252,9 @@ func (w Why) owns() bool {
 	}
 	return false
 }
+
+// Leads reports whether such a reference goes from a short link to its layer.
+func (w Why) Leads() bool { return w == ByLink || w == ByLinkFile }
 
 // A Ref is a reference: From needs To.
 type Ref struct {

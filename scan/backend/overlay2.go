@@ -80,7 +80,7 @@ func (l *links) unlinked(ctx context.Context, in *scan.Input, g *scan.Graph) err
 		}
 		switch {
 		case err == nil:
-			g.Refer(l.link(short), o.Node, scan.ByLink)
+			g.Refer(l.link(short), o.Node, scan.ByLinkFile)
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, scan.ErrEmpty):
 			// Being made or half removed: nothing was ever mounted on it.
 		default:

@@ -122,7 +122,7 @@ func (n *names) below(layer scan.Node) scan.Node {
 				return r.To
 			}
 			for link := range n.edges.From(r.To) {
-				if link.Why == scan.ByLink {
+				if link.Why.Leads() {
 					return link.To
 				}
 			}
