@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-orphans/docker-orphans/scan"
-	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
 )
 
 // completionTime is how long a person waits for a completion of ids.
@@ -65,8 +65,8 @@ func valuesOf(key string) []string {
 			values = append(values, v.String())
 		}
 	case "backend":
-		for _, b := range backend.All {
-			values = append(values, b.Name)
+		for i := range driver.All { // those that cannot be scanned too: what they left is listed
+			values = append(values, driver.All[i].Name)
 		}
 	}
 	return values

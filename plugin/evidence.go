@@ -17,12 +17,13 @@ type evidence struct {
 	Type         string
 	Backend      string
 	Verdict      string
-	Reason       string // the verdict in a few words
-	Default      bool   // prune takes it without being told
-	NotDefault   string // why it does not, though it is an orphan
-	Precious     bool   // it holds data that nobody can make again
-	Was          string // what a person would call it
-	Origin       string // a registry that has it
+	Reason       string            // the verdict in a few words
+	Default      bool              // prune takes it without being told
+	NotDefault   string            // why it does not, though it is an orphan
+	Precious     bool              // it holds data that nobody can make again
+	Was          string            // what a person would call it
+	Contents     *evidenceContents // of a backend: what is in it; null for all else
+	Origin       string            // a registry that has it
 	Labels       evidenceLabels
 	Path         string // where its bytes are
 	Paths        []string
@@ -46,6 +47,36 @@ type evidence struct {
 type evidenceLabels struct {
 	Known  bool
 	Values map[string]string
+}
+
+// evidenceContents are the images and containers of a storage driver that the
+// daemon does not use.
+type evidenceContents struct {
+	Images     []evidenceContent
+	Containers []evidenceContent
+	GoingBack  string // whether going back to the driver would find all of it
+}
+
+// evidenceContent is one image or container.
+type evidenceContent struct {
+	ID   string
+	Name string
+	Date *time.Time // when the image was made, the container last used
+	Lost string     // what of it is gone, or cannot be read
+}
+
+func newContents(c *scan.Contents) *evidenceContents {
+	if c == nil {
+		return nil
+	}
+	list := func(all []scan.Content) []evidenceContent {
+		shown := []evidenceContent{}
+		for _, found := range all {
+			shown = append(shown, evidenceContent{found.ID, found.Name, moment(found.Date), found.Lost})
+		}
+		return shown
+	}
+	return &evidenceContents{list(c.Images), list(c.Containers), c.Back()}
 }
 
 // evidencePart is one object of a finding and its stamp: device and mount id
@@ -120,6 +151,7 @@ func newEvidence(seen *look, f *scan.Finding) *evidence {
 	e := &evidence{
 		Schema: schemaVersion, ID: f.ID, Type: string(f.Type), Backend: f.Backend, Verdict: f.Verdict.String(),
 		Reason: f.Reason, Default: f.Default, NotDefault: f.NotMine, Precious: f.Precious, Was: f.Was, Origin: f.Origin,
+		Contents:  newContents(f.Parts[0].Note().Contents),
 		Labels:    evidenceLabels{Known: f.Labels.Known, Values: f.Labels.Values},
 		Path:      path.Join(seen.in.DataRoot, f.DataPath()),
 		SizeBytes: size.Bytes, SizeComplete: size.Complete, SizeProblem: size.Problem,
@@ -182,7 +214,7 @@ func newPart(root string, o *scan.Object) evidencePart {
 // the backend's objects.
 func answers(g *scan.Graph, contract *scan.Contract, f *scan.Finding) []evidenceAnswer {
 	needs := slices.Clone(contract.Needs)
-	if f.Backend != "" {
+	if f.Backend != "" && f.Type != scan.TypeBackend { // such a one's objects are not listed
 		needs = slices.Insert(needs, 0, scan.SourceID("backend "+f.Backend))
 	}
 	proof := []evidenceAnswer{}

@@ -138,7 +138,7 @@ func (f *filter) matchName(found *scan.Finding, host *scan.Host) bool {
 	return anyOf(f.types, func(t string) bool { return t == string(found.Type) }) &&
 		anyOf(f.backends, func(b string) bool { return b == found.Backend }) &&
 		anyOf(f.ids, func(id string) bool { return hasPrefix(found, id) }) &&
-		anyOf(f.labels, func(l label) bool { return l.in(found.Labels.Values) }) &&
+		anyOf(f.labels, func(l label) bool { return l.in(&found.Labels) }) &&
 		!slices.ContainsFunc(f.notLabels, func(l label) bool { return !l.missingFrom(found, host) })
 }
 
@@ -160,16 +160,18 @@ func anyOf[T any](values []T, match func(T) bool) bool {
 	return len(values) == 0 || slices.ContainsFunc(values, match)
 }
 
-func (l label) in(labels map[string]string) bool {
-	value, ok := labels[l.key]
-	return ok && (!l.hasValue || value == l.value)
+func (l label) in(labels *scan.Labels) bool {
+	if !l.hasValue {
+		return labels.Have(l.key, nil)
+	}
+	return labels.Have(l.key, &l.value)
 }
 
 // missingFrom reports whether a finding is known not to have the label, or
 // is of a type for which not knowing is as good.
 func (l label) missingFrom(f *scan.Finding, host *scan.Host) bool {
 	switch {
-	case l.in(f.Labels.Values):
+	case l.in(&f.Labels):
 		return false
 	case f.Labels.Known:
 		return true

@@ -40,6 +40,14 @@ func wouldBeLive(t scan.Type) []string {
 			"a process with it, or with a file below it, open",
 			"having been made after the daemon started",
 		}
+	case scan.TypeBackend:
+		return []string{
+			"the daemon using this storage driver",
+			"a volume whose data is among its layers, as those of Docker before 1.9 are",
+			"a mount at or below it, or of one of its layers, in any mount namespace",
+			"a process with a file of it open, or a loop device on one",
+			"a config of anything that is not its own with a path at or below it",
+		}
 	case scan.TypeLink:
 		return []string{
 			"the layer that it points to",

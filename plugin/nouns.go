@@ -22,6 +22,7 @@ var nouns = map[scan.Type]noun{
 	scan.TypeContainer:  {"container directory", "container directories", "Container Directories"},
 	scan.TypeDownload:   {"download", "downloads", "Downloads"},
 	scan.TypeLink:       {"link", "links", "Links"},
+	scan.TypeBackend:    {"backend", "backends", "Backends"},
 }
 
 func nounOf(t scan.Type) noun {

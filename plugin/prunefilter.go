@@ -86,7 +86,7 @@ func carriers(findings []*scan.Finding, text string) int {
 	l := label{key, value, hasValue}
 	n := 0
 	for _, f := range findings {
-		if l.in(f.Labels.Values) {
+		if l.in(&f.Labels) {
 			n++
 		}
 	}

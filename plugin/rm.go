@@ -106,6 +106,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, err)
 		case f.Verdict != scan.Orphan:
 			problems = append(problems, refusal(f))
+		case f.Type == scan.TypeBackend:
+			problems = append(problems, fmt.Errorf("%s %s: removing a whole storage driver's tree is not supported yet", f.Type, shortID(f)))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
 			r.taken = append(r.taken, f)
 		}

@@ -16,6 +16,9 @@ type Policy struct {
 	// OmitUsed leaves out findings that are used: on most hosts almost all
 	// of them, and who looks for orphans need not hold them in memory.
 	OmitUsed bool
+	// Walk are things, by their first part, that are walked though nothing
+	// goes by itself that is of their type: the user named them.
+	Walk map[Node]bool
 }
 
 // The limits of the grace.
@@ -58,6 +61,13 @@ func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 			return age{verdict: Young, text: fmt.Sprintf("made %s, while the daemon runs", clock(made))}
 		}
 	}
+	if rule == AgeRecords {
+		newest := o.Stamp.Change
+		if recorded := o.Note().Recorded; recorded != nil && recorded.After(newest) {
+			newest = *recorded
+		}
+		return p.rested(h, newest)
+	}
 	if o.Usage == nil {
 		return age{verdict: Young, text: "its newest change is not known", unwalked: true}
 	}
@@ -71,11 +81,16 @@ func (p Policy) unchanged(h *Host, o *Object) age {
 	if o.Stamp.Change.After(newest) {
 		newest = o.Stamp.Change
 	}
+	if !newest.After(p.Now) && !o.Usage.Complete {
+		return age{verdict: Young, text: "its newest change is not known: " + o.Usage.Problem}
+	}
+	return p.rested(h, newest)
+}
+
+// rested asks whether the grace has passed since a thing's newest change.
+func (p Policy) rested(h *Host, newest time.Time) age {
 	if newest.After(p.Now) {
 		return age{verdict: Young, text: "a time below it lies in the future"}
-	}
-	if !o.Usage.Complete {
-		return age{verdict: Young, text: "its newest change is not known: " + o.Usage.Problem}
 	}
 	if rest := p.Now.Sub(newest) - h.lost(); rest < p.Grace {
 		text := fmt.Sprintf("changed %s, less than %s ago", clock(newest), span(p.Grace))

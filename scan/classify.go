@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -277,6 +278,20 @@ func isRecord(k Kind) bool {
 	return k == KindChain || k == KindMount || k == KindRemoving
 }
 
+// rank orders the objects of a group: what stands for all of it first. That is
+// a storage driver's tree, if it has one, and not its image store.
+func rank(o *Object) int {
+	switch {
+	case o.Kind == KindBackend && base(o.Name) == o.Name:
+		return 0
+	case o.Kind == KindBackend:
+		return 1
+	case isRecord(o.Kind):
+		return 2
+	}
+	return 3
+}
+
 // objectsOf lists the objects of a group, records first.
 func (c *classifier) objectsOf(group int32) []*Object {
 	var objects []*Object
@@ -286,13 +301,7 @@ func (c *classifier) objectsOf(group int32) []*Object {
 		}
 	}
 	slices.SortFunc(objects, func(a, b *Object) int {
-		if isRecord(a.Kind) != isRecord(b.Kind) {
-			if isRecord(a.Kind) {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name))
 	})
 	return objects
 }

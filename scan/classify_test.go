@@ -171,7 +171,7 @@ func TestEveryNeededSourceMustBeComplete(t *testing.T) {
 			g := testGraph()
 			kind := map[Type]Kind{
 				TypeLayer: KindLayer, TypeImageLayer: KindChain, TypeRWLayer: KindMount,
-				TypeContainer: KindContainer, TypeDownload: KindDownload, TypeLink: KindLink,
+				TypeContainer: KindContainer, TypeDownload: KindDownload, TypeLink: KindLink, TypeBackend: KindBackend,
 			}[c.Type]
 			n := Node{kind, "some/thing"}
 			g.Add(Object{Node: n})
@@ -381,5 +381,26 @@ func TestCreatedByTheMedium(t *testing.T) {
 			doubted := len(g.Doubts) == 1 && slices.Equal(g.Doubts[0].Scope.Nodes, []Node{n})
 			assert.Equal(t, doubted, tc.want == Unsure, "%v", g.Doubts)
 		})
+	}
+}
+
+// What a driver left is as old as the newest of its records, not as its own
+// directory (rule 4).
+func TestBackendIsAsOldAsItsRecords(t *testing.T) {
+	for _, tc := range []struct {
+		own, records time.Duration
+		want         Verdict
+	}{
+		{48 * time.Hour, 48 * time.Hour, Orphan},
+		{48 * time.Hour, time.Hour, Young},
+		{time.Hour, 48 * time.Hour, Young},
+		{48 * time.Hour, -time.Hour, Young},
+	} {
+		g := testGraph()
+		online(g, now)
+		n := Node{KindBackend, "vfs"}
+		recorded := now.Add(-tc.records)
+		g.Add(Object{Node: n, Stamp: Stamp{Change: now.Add(-tc.own)}, Notes: &Notes{Recorded: &recorded}})
+		assert.Equal(t, verdictOf(t, g, n), tc.want, "%v", tc)
 	}
 }

@@ -13,6 +13,7 @@ const (
 	TypeContainer  Type = "container"
 	TypeDownload   Type = "download"
 	TypeLink       Type = "link"
+	TypeBackend    Type = "backend"
 )
 
 // DefaultSet says whether prune takes an orphan of a type without being told.
@@ -34,6 +35,7 @@ const (
 	AgeMade       AgeRule = "made before the daemon started, or unchanged for the grace"
 	AgeMadeBefore AgeRule = "made before the daemon started"
 	AgeLastChange AgeRule = "unchanged for the grace"
+	AgeRecords    AgeRule = "its records and own directories unchanged for the grace"
 )
 
 // UnknownLabels says what an object matches whose labels are not known,
@@ -151,6 +153,19 @@ var Contracts = []Contract{
 		Unknown: UnknownMatches,
 		Age:     AgeMade,
 	},
+	{
+		Type:    TypeBackend,
+		What:    "all that a storage driver has left which the daemon does not use: its tree, its image store, its containers' directories",
+		Reason:  "the daemon does not use this storage driver",
+		Needs:   []SourceID{SourceQuarantine, SourceBackends, SourceContainers, SourcePlugins, SourceVolumes, SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses},
+		Default: DefaultNo,
+		Online:  "only with prune --backend or rm, and once its name was typed: renamed to quarantine as a whole",
+		Offline: "the same",
+		Undo:    "restore",
+		Labels:  "its images' and containers' configs, all that can be read",
+		Unknown: UnknownNeverMatches,
+		Age:     AgeRecords,
+	},
 }
 
 // ContractOf returns the contract of a type. A type without one is a mistake
@@ -179,6 +194,8 @@ func TypeOf(k Kind) Type {
 		return TypeDownload
 	case KindLink:
 		return TypeLink
+	case KindBackend:
+		return TypeBackend
 	}
 	panic(fmt.Sprintf("%s is not a thing on disk", k))
 }

@@ -20,6 +20,7 @@ const (
 	SourceOrigins    SourceID = "origins"    // image/<driver>/distribution: which registry has a layer
 	SourceNames      SourceID = "names"      // what tells what a layer without a record was
 	SourceBuildKit   SourceID = "buildkit"   // buildkit/*.db
+	SourceBackends   SourceID = "backends"   // <driver>/ and image/<driver>/ of storage drivers that the daemon does not use
 	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old: what the daemon downloads, unpacks and builds from
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>
 	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers

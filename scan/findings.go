@@ -71,6 +71,9 @@ func (c *classifier) unwalked(group int32, f *Finding, contract *Contract) bool 
 		return c.ages[group].unwalked
 	case Orphan:
 		matters := contract.Default == DefaultUnlessPrecious || len(c.g.Host.Strays) > 0
+		if contract.Default == DefaultNo { // it may be large, and goes only if it is named
+			matters = len(c.g.Host.Strays) > 0 && c.p.Walk[f.Parts[0].Node]
+		}
 		return matters && slices.ContainsFunc(f.Parts, func(o *Object) bool { return o.Usage == nil })
 	}
 	return false
@@ -93,13 +96,16 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 		}
 		return ""
 	}
-	return "only on request"
+	return "only if it is named"
 }
 
 // reasonFor puts the verdict in a few words.
 func (c *classifier) reasonFor(group int32, contract *Contract) string {
 	v, cause := c.verdict[group], c.cause[group]
 	if v == Orphan {
+		if contents := c.objectsOf(group)[0].Note().Contents; contents != nil {
+			return contract.Reason + "; " + contents.Back()
+		}
 		return contract.Reason
 	}
 	own := c.reason[cause]

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -22,10 +23,11 @@ const (
 	KindVolume                    // a volume's name
 	KindBuild                     // a build record or a snapshot of BuildKit
 	KindMemory                    // what the daemon holds in memory only
+	KindBackend                   // all that a storage driver has that the daemon does not use: "<driver>", "image/<driver>"
 )
 
 var kindNames = [...]string{
-	"", "layer", "link", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory",
+	"", "layer", "link", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend",
 }
 
 func (k Kind) String() string {
@@ -122,6 +124,10 @@ type Notes struct {
 	Was     string     `json:"was,omitempty"`     // what a person would call it, where that can still be told
 	Origin  string     `json:"origin,omitempty"`  // a registry that has it: a repository's name
 	Labels  Labels     `json:"labels,omitzero"`
+	// Of a storage driver that the daemon does not use: the newest change of
+	// its records and of its own directories, and what is in it.
+	Recorded *time.Time `json:"recorded,omitempty"`
+	Contents *Contents  `json:"contents,omitempty"`
 }
 
 // Note returns the object's notes to read; they are empty where it has none.
@@ -186,6 +192,29 @@ type Labels struct {
 	// image's config) is gone: a label may have been there.
 	Known  bool              `json:"known"`
 	Values map[string]string `json:"values,omitempty"`
+	// More are further values, of what carries the labels of several owners.
+	More map[string][]string `json:"more,omitempty"`
+}
+
+// Have reports whether there is a label of this key, or of this key and value.
+func (l *Labels) Have(key string, value *string) bool {
+	v, ok := l.Values[key]
+	return ok && (value == nil || v == *value || slices.Contains(l.More[key], *value))
+}
+
+// Add adds a label of one more owner.
+func (l *Labels) Add(key, value string) {
+	if l.Values == nil {
+		l.Values = map[string]string{}
+	}
+	if v, ok := l.Values[key]; !ok {
+		l.Values[key] = value
+	} else if v != value && !slices.Contains(l.More[key], value) {
+		if l.More == nil {
+			l.More = map[string][]string{}
+		}
+		l.More[key] = append(l.More[key], value)
+	}
 }
 
 // A Why says what a reference is, and so where it was read.
@@ -210,11 +239,12 @@ const (
 	ByPath                     // a path in a container's config
 	ByLinkFile                 // a layer's link file, where the short link itself is gone
 	BySameID                   // before 1.10 an image's and a container's layer has its id
+	ByDriver                   // Driver of a container's config; a storage driver's tree and its image store
 )
 
 var whyNames = [...]string{
 	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "short link", "diff_ids", "image", "layerdb/mounts",
-	"GraphDriver", "buildkit", "volume", "path", "link file", "same id",
+	"GraphDriver", "buildkit", "volume", "path", "link file", "same id", "driver",
 }
 
 func (w Why) String() string {
@@ -247,7 +277,7 @@ func (w *Why) UnmarshalText(text []byte) error {
 // record and the data that it describes stand and fall together (rule 16).
 func (w Why) owns() bool {
 	switch w {
-	case ByCacheID, ByMountID, ByInitID, ByInitName:
+	case ByCacheID, ByMountID, ByInitID, ByInitName, ByDriver:
 		return true
 	}
 	return false

@@ -189,6 +189,11 @@ type Host struct {
 	// daemon that is starting, containers that outlive theirs, whoever
 	// writes there. Sources tell it only where there is no daemon to ask.
 	InUse []string `json:"inUse,omitempty"`
+	// Prior are the storage drivers by whose trees a daemon that is not told
+	// its driver chooses it, whether it uses them or not; Told says what does
+	// tell it: "the daemon's command line". "" if nothing is known to.
+	Prior []string `json:"prior,omitempty"`
+	Told  string   `json:"told,omitempty"`
 	// LostTags are images that a tag or a container names and whose config
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`
@@ -210,6 +215,16 @@ type HostInfo struct {
 	Driver   string `json:"driver,omitempty"`
 }
 
+// A Dormant is a storage driver that the daemon does not use.
+type Dormant struct {
+	Name string   // the driver's
+	Node Node     // what stands for all of it
+	IDs  []string // of its layers and their links, as far as their names tell
+	// Paths are where all of it is, below the data root: in its own place or
+	// in that of a run that took it.
+	Paths []string
+}
+
 // Input is all that a backend or a source may touch. None of it can write.
 type Input struct {
 	Tree     Tree
@@ -227,6 +242,12 @@ type Input struct {
 	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it
 	Backends []*Backend                                                // those whose objects were enumerated
 	Now      func() time.Time
+	// Undecided says why it is not known which of the backends the daemon
+	// uses; "" if it is.
+	Undecided string
+	// Dormant are the storage drivers that left something and that the daemon
+	// does not use, once their source was read.
+	Dormant []Dormant
 
 	Run      string        // the run of prune that goes on now; "" if none does
 	KeepList []KeepEntry   // what users say must stay

@@ -270,18 +270,15 @@ func offline(o Options) (*scan.Input, func() error, error) {
 	return in, done, nil
 }
 
-// present returns the backends that a data root has layers of.
+// present returns the backends of a data root whose layers are judged.
 func present(in *scan.Input) ([]*scan.Backend, error) {
 	has := func(name string) bool {
 		_, err := in.Tree.Stat(name)
 		return err == nil
 	}
-	var found []*scan.Backend
-	for _, b := range backend.All {
-		// vfs/dir alone may be nothing but the data of old volumes.
-		if has("image/"+b.Name) || b.Dir == b.Name && has(b.Dir) || has("repositories-"+b.Name) && has(b.Dir) {
-			found = append(found, b)
-		}
+	found, err := used(in)
+	if err != nil {
+		return nil, err
 	}
 	images, err := in.Tree.ReadDir("image")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

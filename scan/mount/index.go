@@ -39,10 +39,10 @@ func NewIndex(nodes []scan.Node) *Index {
 			x.ends.add(int32(i), x.end)
 		case scan.KindMount:
 			x.addMount(n)
-		case scan.KindChain:
+		case scan.KindChain, scan.KindBackend:
 			x.names.add(int32(i), x.name)
 		case scan.KindVolume:
-			x.add("volumes/"+n.Name, n)
+			x.Add("volumes/"+n.Name, n)
 		}
 	}
 	return x
@@ -61,17 +61,18 @@ func (x *Index) addMount(n scan.Node) {
 		id, _, _ := strings.Cut(element, "-")
 		switch {
 		case scan.IsID(id):
-			x.add(id, n)
+			x.Add(id, n)
 			if element != id {
-				x.add(element, n)
+				x.Add(element, n)
 			}
 		case scan.IsBuildID(element):
-			x.add(element, n)
+			x.Add(element, n)
 		}
 	}
 }
 
-func (x *Index) add(text string, n scan.Node) { x.others[text] = append(x.others[text], n) }
+// Add indexes a node by some other text: an id, or a path below the data root.
+func (x *Index) Add(text string, n scan.Node) { x.others[text] = append(x.others[text], n) }
 
 // Named calls hit for every node that the text names.
 func (x *Index) Named(text string, hit func(scan.Node)) {
@@ -80,8 +81,9 @@ func (x *Index) Named(text string, hit func(scan.Node)) {
 	}
 }
 
-// At calls hit for the layerdb entry or the volume that a path below the data
-// root leads to or through: nodes whose names are no random ids.
+// At calls hit for the layerdb entry, the volume or the whole backend that a
+// path below the data root leads to or through: nodes whose names are no random
+// ids.
 func (x *Index) At(name string, hit func(scan.Node)) {
 	for i := range len(name) + 1 {
 		if i == len(name) || name[i] == '/' {

@@ -149,7 +149,7 @@ func (a *api) volumeWitness(ctx context.Context, volumes []scan.DaemonVolume) er
 			a.g.Doubt(scan.Doubt{
 				Source: scan.SourceAPI, Where: volumesDir + "/" + scan.Printable(v.Name), Err: "the daemon knows it, and it is not on disk",
 				Hint:  "bring it back, or let Docker forget it: docker volume rm",
-				Scope: scan.Scope{Backend: "vfs", Types: []scan.Type{scan.TypeLayer}},
+				Scope: dataScope(a.in),
 			})
 		}
 	}

@@ -54,6 +54,7 @@ func (c *containers) collect(ctx context.Context) (string, error) {
 		}
 		c.ownerless(b)
 	}
+	c.describeDormant()
 	return fmt.Sprintf("%d containers", count), nil
 }
 
@@ -142,6 +143,9 @@ func (c *containers) container(id string, config *containerConfig) {
 	node := scan.ContainerNode(id)
 	name := strings.TrimPrefix(config.Name, "/")
 	c.g.Title(node, name)
+	if c.dormant(id, node, config) {
+		return
+	}
 	c.g.Live(node, "container "+name, node.Name+"/config.v2.json")
 	c.alias(node, config.HostsPath)
 	c.paths(node, "config.v2.json")
@@ -211,6 +215,9 @@ func (c *containers) withoutConfig(id string, err error) {
 			Hint:  "the container's config cannot be read, but it has a layer: bring the config back, or restart the daemon and remove the container",
 			Scope: scan.Scope{Nodes: []scan.Node{node, mount}},
 		})
+	}
+	if c.dormantRecord(id, err) {
+		recorded = true
 	}
 	if recorded {
 		c.lostPaths(node)

@@ -23,7 +23,11 @@ func (c *containers) alias(node scan.Node, hosts string) {
 
 // paths adds a reference to whatever lies at a path below the data root that
 // a config names: a bind mount into a volume or a layer.
-func (c *containers) paths(node scan.Node, file string) {
+func (c *containers) paths(node scan.Node, file string) { c.pathsFrom(node, node, file, node) }
+
+// pathsFrom is paths, with the references from another node than the
+// container's own, and none to what the container is a part of.
+func (c *containers) pathsFrom(from, node scan.Node, file string, whole scan.Node) {
 	name := node.Name + "/" + file
 	data, err := c.in.Tree.ReadFile(name, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -31,8 +35,8 @@ func (c *containers) paths(node scan.Node, file string) {
 	}
 	if err == nil {
 		err = eachPath(c.in, data, func(to scan.Node) {
-			if to != node && (to.Kind != scan.KindLayer || isThere(c.in, c.g, to)) { // a path may name what was removed long ago
-				c.g.Refer(node, to, scan.ByPath)
+			if to != node && to != whole && (to.Kind != scan.KindLayer || isThere(c.in, c.g, to)) { // a path may name what was removed long ago
+				c.g.Refer(from, to, scan.ByPath)
 			}
 		})
 	}

@@ -138,11 +138,22 @@ type holder struct {
 }
 
 func newHolder(in *scan.Input, g *scan.Graph) *holder {
-	return &holder{
+	h := &holder{
 		g: g, index: mount.NewIndex(g.NodeList()),
 		roots: append([]string{in.DataRoot}, in.Aliases...), held: map[scan.Node]bool{},
 		offline: in.Daemon == nil && in.Host.Owner == nil,
 	}
+	for _, d := range in.Dormant {
+		for _, id := range d.IDs {
+			h.index.Add(id, d.Node)
+		}
+		for _, p := range d.Paths {
+			if strings.Contains(p, "/") { // a single name stands in other paths too; the node has it
+				h.index.Add(p, d.Node)
+			}
+		}
+	}
+	return h
 }
 
 // hold marks a node. what says what holds it and where that was read; the

@@ -111,6 +111,9 @@ func objectAt(in *scan.Input, abs string) (scan.Node, bool) {
 
 // objectBelow is objectAt for a path below the data root.
 func objectBelow(in *scan.Input, rel string) (scan.Node, bool) {
+	if n, ok := dormantAt(in, rel); ok {
+		return n, true
+	}
 	for _, b := range in.Backends {
 		for _, dir := range []string{b.Dir, b.Name} {
 			if rest, ok := strings.CutPrefix(rel, dir+"/"); ok {

@@ -24,7 +24,7 @@ var Sight = &scan.Source{
 			return "no daemon runs on this data root", nil
 		}
 		root := path.Join(in.Proc, strconv.Itoa(owner.PID), "root")
-		dirs := sightDirs(in.Backends)
+		dirs := sightDirs(in)
 		var problems []error
 		for _, dir := range dirs {
 			err := compareSight(in, root, dir)
@@ -43,11 +43,14 @@ var Sight = &scan.Source{
 
 // sightDirs lists the directories in which records and layers are, and the
 // places where a disk of their own is mounted.
-func sightDirs(backends []*scan.Backend) []string {
+func sightDirs(in *scan.Input) []string {
 	dirs := []string{".", "containers", volumesDir, pluginsDir, buildDir, "swarm", "image"}
-	for _, b := range backends {
+	for _, b := range in.Backends {
 		image := "image/" + b.Name
 		dirs = append(dirs, b.Dir, image, image+"/layerdb", image+"/layerdb/sha256", image+"/layerdb/mounts", image+"/imagedb/content/sha256")
+	}
+	for _, d := range in.Dormant {
+		dirs = append(dirs, d.Paths...)
 	}
 	return dirs
 }

@@ -188,10 +188,16 @@ func (v *volumes) refer(volume, abs, where string) bool {
 	return false
 }
 
-// referLayer refers from a volume to a layer of vfs.
+// referLayer refers from a volume to a layer of vfs, or to all that vfs left
+// if the daemon does not use it.
 func (v *volumes) referLayer(volume, id, where string) {
-	if v.vfs != nil && scan.IsLayerID(id) {
+	if !scan.IsLayerID(id) {
+		return
+	}
+	if v.vfs != nil {
 		v.use(volume, v.vfs.Layer(id), scan.ByVolume, where)
+	} else if to, ok := dormantAt(v.in, "vfs/dir"); ok && !v.in.Gone("vfs/dir/"+id) {
+		v.use(volume, to, scan.ByVolume, where)
 	}
 }
 
@@ -272,13 +278,22 @@ func (v *volumes) lookAlikes() {
 
 // doubtData puts the layers of vfs in doubt: any may be a volume's data.
 func (v *volumes) doubtData(where string, err error, hint string) {
-	if v.vfs == nil {
+	if _, left := dormantAt(v.in, "vfs/dir"); v.vfs == nil && !left {
 		return
 	}
 	v.g.Doubt(scan.Doubt{
 		Source: scan.SourceVolumes, Where: scan.Printable(where), Err: said(err, where), Hint: hint,
-		Scope: scan.Scope{Backend: v.vfs.Name, Types: []scan.Type{scan.TypeLayer}},
+		Scope: dataScope(v.in),
 	})
+}
+
+// dataScope is what may be the data of an old volume: a layer of vfs, or what
+// vfs left if the daemon does not use it.
+func dataScope(in *scan.Input) scan.Scope {
+	if _, left := dormantAt(in, "vfs/dir"); left {
+		return scan.Scope{Backend: "vfs", Types: []scan.Type{scan.TypeBackend}}
+	}
+	return scan.Scope{Backend: "vfs", Types: []scan.Type{scan.TypeLayer}}
 }
 
 // doubtAll puts everything in doubt: a volume may be made of any path.

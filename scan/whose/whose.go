@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
 )
 
 // An Answer is what is known of one path or id. Several fields may be set: a
@@ -216,7 +217,7 @@ func place(backends []*scan.Backend, rel string) string {
 	}
 	top, _, inside := strings.Cut(rel, "/")
 	what := places[top]
-	if slices.Contains(drivers, top) {
+	if driver.Named(top) != nil {
 		what = "the storage driver " + top
 	}
 	if inside && what != "" {
@@ -224,9 +225,6 @@ func place(backends []*scan.Backend, rel string) string {
 	}
 	return what
 }
-
-// drivers are the storage drivers that there ever were, by their directory.
-var drivers = []string{"aufs", "btrfs", "devicemapper", "fuse-overlayfs", "overlay", "overlay2", "vfs", "zfs"}
 
 // places are the directories of a data root (moby daemon, daemon/config).
 var places = map[string]string{

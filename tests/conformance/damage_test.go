@@ -74,6 +74,19 @@ write containers/{container web}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/dat
 now +48h
 `
 
+// switched is a small root that another driver has left something in.
+const switched = `
+image app: base
+container web app
+layer stray on base
+with vfs image old: old-base
+with vfs container gone old
+write volumes/data/_data/file "x"
+with vfs write containers/{container gone}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/data/_data:/data\"]}"
+now +48h
+online started=+1h
+`
+
 // A damage is a way in which a file or a directory can be hurt.
 type damage struct {
 	name  string

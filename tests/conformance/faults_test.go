@@ -70,6 +70,9 @@ func judge(t *testing.T, in *scan.Input, p scan.Policy) outcome {
 			if part.Usage != nil {
 				o.said += part.Usage.Problem + "\n"
 			}
+			if contents := part.Note().Contents; contents != nil {
+				o.said += fmt.Sprintf("%+v %t\n", *contents, part.Note().Labels.Known)
+			}
 		}
 	}
 	return o

@@ -84,6 +84,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 	dirs := map[scan.Kind][]string{
 		scan.KindLayer: {b.Dir}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
 		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {"tmp", "tmp-old", "graph/_tmp", layerdb + "tmp"}, scan.KindContainer: {"containers"},
+		scan.KindBackend: {".", "image"},
 	}
 	for _, dir := range dirs[kind] {
 		if filepath.Dir(p) == dir {
@@ -125,4 +126,10 @@ func eachSettled(t *testing.T, test func(t *testing.T, c *testkit.Case)) {
 			})
 		}
 	}
+	t.Run("another driver before", func(t *testing.T) {
+		t.Parallel()
+		c, err := testkit.Run(t.TempDir(), "overlay2", switched)
+		assert.NilError(t, err)
+		test(t, c)
+	})
 }

@@ -56,7 +56,7 @@ var references = []mutation{
 	{1, "image mounts of Docker 29", "scan/source/containers.go", "c.g.Refer(node, scan.MountNode(b.Name, m.ID), scan.ByRWLayer)", ""},
 	{1, "image mounts of Docker 28", "scan/source/containers.go", "c.g.Refer(node, o.Node, scan.ByRWLayer)", ""},
 	{1, "a container of another driver", "scan/source/containers.go", `config.Driver != b.Name && c.g.Object(mount) == nil {`, `config.Driver != b.Name {`},
-	{1, "paths in configs", "scan/source/containers_paths.go", "c.g.Refer(node, to, scan.ByPath)", ""},
+	{1, "paths in configs", "scan/source/containers_paths.go", "c.g.Refer(from, to, scan.ByPath)", ""},
 	{1, "paths in plugins", "scan/source/plugins.go", `g.Live(to, "plugin "+scan.Printable(known.Plugin.Name), name)`, ""},
 	{1, "volumes that are layers", "scan/source/volumes.go", "v.use(volume, v.vfs.Layer(id), scan.ByVolume, where)", ""},
 	{1, "volumes made of a path", "scan/source/volumes.go", "v.use(volume, to, scan.ByPath, name)", "_ = to"},

@@ -86,7 +86,7 @@ var ages = []mutation{
 	{4, "downloads since the start", "scan/age.go", "if rule == AgeMadeBefore {", "if rule == AgeMadeBefore && false {"},
 	{4, "the grace", "scan/age.go", "rest < p.Grace {", "rest < 0 {"},
 	{4, "the machine slept", "scan/age.go", "lost := h.Suspended", "lost := 0 * h.Suspended"},
-	{4, "what could not be walked", "scan/age.go", "if !o.Usage.Complete {", "if !o.Usage.Complete && false {"},
+	{4, "what could not be walked", "scan/age.go", "&& !o.Usage.Complete {", "&& !o.Usage.Complete && false {"},
 	{4, "its own change", "scan/age.go", "if o.Stamp.Change.After(newest) {", "if false {"},
 	{4, "no birth", "scan/graph.go", "if s.Birth.IsZero() {", "if false {"},
 	{4, "offline, and a process has it locked", "scan/age.go", "case !h.Online && h.Owner == nil:", "case !h.Online:"},
@@ -102,7 +102,7 @@ var ages = []mutation{
 // rule 11, what holds data that nobody can make again.
 var owners = []mutation{
 	{16, "records and their data are judged apart", "scan/classify.go", "if r.why.owns() {\n\t\t\tc.group", "if r.why.owns() && false {\n\t\t\tc.group"},
-	{16, "a layer and its -init are judged apart", "scan/graph.go", "case ByCacheID, ByMountID, ByInitID, ByInitName:", "case ByCacheID, ByMountID, ByInitID:"},
+	{16, "a layer and its -init are judged apart", "scan/graph.go", "case ByCacheID, ByMountID, ByInitID, ByInitName, ByDriver:", "case ByCacheID, ByMountID, ByInitID, ByDriver:"},
 	{16, "the strongest part decides", "scan/classify.go", "if v.strength() > c.verdict[group].strength() {", "if v.strength() > c.verdict[group].strength() && c.verdict[group] == Orphan {"},
 	{16, "tags that lost their image", "scan/source/imagedb.go", `db.g.Host.LostTags = append(db.g.Host.LostTags, "tag "+tag)`, ""},
 	{16, "containers that lost their image", "scan/source/containers.go", `c.g.Host.LostTags = append(c.g.Host.LostTags, "container "+c.g.TitleOf(node))`, ""},

@@ -20,6 +20,7 @@
 //	forget ID                         the daemon does not know it
 //	before 1.10                       all that stands below is as Docker before 1.10 writes it; the first statement
 //	now OFFSET                        the moment of judging
+//	with DRIVER STATEMENT             as if that were the driver; OTHER is one that it is not
 //	writing                           a process has a write-set open
 //
 // In paths and contents ROOT/ is the data root, LAYERS/ the driver's directory

@@ -18,8 +18,9 @@ type Case struct {
 	Host   scan.Host // the parts that the statements set
 	Policy scan.Policy
 
-	proc    string // the process table, made when first needed
-	machine string // where the files of the machine are; "" if it has none
+	others  map[string]*Root // what other drivers have in the root
+	proc    string           // the process table, made when first needed
+	machine string           // where the files of the machine are; "" if it has none
 }
 
 // Run carries out the statements of a root file in a new data root of a
@@ -38,7 +39,7 @@ func run(dir, driver, salt, script string) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Case{Root: root, Policy: scan.Policy{Grace: scan.DefaultGrace}}
+	c := &Case{Root: root, others: map[string]*Root{}, Policy: scan.Policy{Grace: scan.DefaultGrace}}
 	for i, line := range lines {
 		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line == "" {
@@ -56,6 +57,10 @@ func run(dir, driver, salt, script string) (*Case, error) {
 
 // Statement carries out one statement of a root file.
 func (c *Case) Statement(line string) error {
+	if rest, ok := strings.CutPrefix(line, "with "); ok {
+		other, statement, _ := strings.Cut(rest, " ")
+		return c.with(other, statement)
+	}
 	line = strings.NewReplacer("DRIVER", c.Driver,
 		"LAYERS/", c.layerDir("")+"/", "ROOT/", c.Dir+"/").Replace(line)
 	word, rest, _ := strings.Cut(line, " ")
@@ -89,6 +94,36 @@ func (c *Case) Statement(line string) error {
 		return c.time(word, fields)
 	}
 	return c.file(word, rest)
+}
+
+// with carries out a statement as if the root's driver were another one: after
+// a switch of drivers, what the old one had is still there. OTHER is one that
+// the root's is not.
+func (c *Case) with(other, statement string) error {
+	if other == "OTHER" {
+		other = c.Other()
+	}
+	if c.others[other] == nil {
+		root, err := newRoot(c.Dir, other, c.salt+other)
+		if err != nil {
+			return err
+		}
+		root.symbols = c.symbols
+		c.others[other] = root
+	}
+	old := &Case{Root: c.others[other]}
+	return old.Statement(statement)
+}
+
+// With is [Root.Expand] with the things of another driver.
+func (c *Case) With(other, text string) (string, error) { return c.others[other].Expand(text) }
+
+// Other is a driver that the root's is not.
+func (c *Case) Other() string {
+	if c.Driver == "vfs" {
+		return "overlay2"
+	}
+	return "vfs"
 }
 
 // on returns what follows "NAME on".
