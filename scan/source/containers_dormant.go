@@ -28,7 +28,7 @@ func (c *containers) dormant(id string, node scan.Node, config *containerConfig)
 		return false
 	}
 	for _, b := range c.in.Backends {
-		if c.g.Object(scan.MountNode(b.Name, id)) != nil {
+		if !c.in.Gone(scan.MountNode(b.Name, id).Name) {
 			return false // with a record in this driver it owns that, whatever it says
 		}
 	}

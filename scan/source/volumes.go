@@ -72,8 +72,12 @@ func (v *volumes) collect(ctx context.Context) (string, error) {
 		return "", err
 	}
 	v.legacy()
-	if len(v.traces) > 0 && v.vfs != nil {
+	switch {
+	case len(v.traces) == 0:
+	case v.vfs != nil:
 		v.lookAlikes()
+	default: // what vfs left is not listed
+		v.doubtData("vfs/dir", v.alike(), "")
 	}
 	return fmt.Sprintf("%d volumes", count), nil
 }
@@ -271,9 +275,14 @@ func (v *volumes) lookAlikes() {
 	}
 	v.g.Doubt(scan.Doubt{
 		Source: scan.SourceVolumes, Where: v.vfs.Dir,
-		Err:   fmt.Sprintf("a layer without a record and the data of a volume from before Docker 1.9 look alike here (%s is a remain of it)", v.traces[0]),
+		Err:   v.alike().Error(),
 		Scope: scan.Scope{Nodes: nodes},
 	})
+}
+
+// alike says why what lies in vfs may be a volume's.
+func (v *volumes) alike() error {
+	return fmt.Errorf("a layer without a record and the data of a volume from before Docker 1.9 look alike here (%s is a remain of it)", v.traces[0])
 }
 
 // doubtData puts the layers of vfs in doubt: any may be a volume's data.

@@ -51,7 +51,7 @@ var doubts = []mutation{
 	{1, "a lost lower file of an emptied layer", "scan/backend/overlay2.go", `_, err = in.Tree.Stat(layer.Name + "/diff")`, `_, err = in.Tree.Stat(layer.Name)`},
 	{1, "services that cannot be asked for", "scan/source/api.go", "a.in.Daemon.Services(ctx)\n\tif err != nil {\n\t\treturn \"\", err", "a.in.Daemon.Services(ctx)\n\tif err != nil {\n\t\treturn \"\", nil"},
 	{1, "a plugin whose config cannot be read", "scan/source/plugins.go", "doubtPlugin(g, name, err)", "_ = err"},
-	{1, "data of a volume from before 1.9 among the layers", "scan/source/volumes.go", "if len(v.traces) > 0 && v.vfs != nil {", "if len(v.traces) < 0 && v.vfs != nil {"},
+	{1, "data of a volume from before 1.9 among the layers", "scan/source/volumes.go", "case v.vfs != nil:\n\t\tv.lookAlikes()", "case v.vfs != nil:"},
 	{1, "traces of a Docker since 1.10", "scan/source/graph.go", "return !slices.ContainsFunc(traces,", "return len(traces) > 0 || slices.ContainsFunc(traces,"},
 	{1, "a move to 1.10 that was begun", "scan/source/graph.go", `return strings.HasPrefix(e.Name, ".migration-") }) {`, `return strings.HasPrefix(e.Name, "-") }) {`},
 	{1, "a graph without an image", "scan/source/graph.go", "if len(ids) == 0 {", "if len(ids) < 0 {"},
