@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/prune/hold"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
@@ -88,7 +89,7 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 	}()
 	if !readOnly {
 		r.session, err = o.session(ctx, dockerCLI, r.progress, sessionOptions{
-			online: true, wait: options.wait, policy: r.policy, report: r.printer.event,
+			wait: options.wait, policy: r.policy, report: r.printer.event,
 		})
 		if err != nil {
 			return nil, err
@@ -98,8 +99,11 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 	if r.seen, err = o.lookFor(ctx, dockerCLI, r.progress, lookOptions{strict: true}); err != nil {
 		return nil, err
 	}
-	if r.seen.in.Daemon == nil {
-		return nil, offlineError{r.seen.in.DataRoot}
+	if r.session != nil && (r.session.in.Daemon == nil) != (r.seen.in.Daemon == nil) {
+		return nil, fmt.Errorf("%s: the daemon was stopped or started meanwhile", r.seen.in.DataRoot)
+	}
+	if err := r.idle(ctx); err != nil {
+		return nil, err
 	}
 	held, err := (&prune.Runner{Tree: r.seen.in.Tree}).Held()
 	if err != nil {
@@ -109,15 +113,33 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 	return r, nil
 }
 
+// idle refuses a data root that somebody works with though no daemon answers.
+// Where nothing is to be changed it only says so.
+func (r *removal) idle(ctx context.Context) error {
+	err := prune.Idle(r.seen.graph)
+	if r.session != nil || r.seen.in.Daemon != nil {
+		return err
+	}
+	for _, err := range []error{hold.This().Check(ctx, r.seen.in.DataRoot), err} {
+		if err != nil {
+			r.wouldNotBegin(err)
+		}
+	}
+	return nil
+}
+
+func (r *removal) wouldNotBegin(why error) {
+	_, _ = fmt.Fprintf(r.cli.Err(), "WARNING: this would not begin: %s\n", scan.Printable(why.Error()))
+}
+
 func (r *removal) close() error {
-	var err error
 	if r.seen != nil {
 		_ = r.seen.close() // nothing was written through it
 	}
 	if r.session != nil {
-		err = r.session.close()
+		return r.session.close()
 	}
-	return err
+	return nil
 }
 
 // values are the findings as the plan wants them.
@@ -202,7 +224,7 @@ func (r *removal) brake() error {
 		}
 	}
 	if problem != nil && r.session == nil {
-		_, _ = fmt.Fprintf(r.cli.Err(), "WARNING: this would not begin: %s\n", scan.Printable(problem.Error()))
+		r.wouldNotBegin(problem)
 		return nil
 	}
 	return problem

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
+	"github.com/docker-orphans/docker-orphans/prune/hold"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/source"
@@ -29,7 +30,6 @@ type session struct {
 
 // sessionOptions say what a command needs of a session.
 type sessionOptions struct {
-	online bool // refuse a data root without a daemon
 	wait   bool // wait for another run to end
 	policy prune.Policy
 	report func(prune.Event)
@@ -38,8 +38,8 @@ type sessionOptions struct {
 // lockPoll is how often a run that waits for another tries again.
 const lockPoll = 250 * time.Millisecond
 
-// session locates the data root, locks it, and ends what an interrupted run
-// began. The caller closes it.
+// session locates the data root, locks it, keeps daemons away from it if none
+// runs, and ends what an interrupted run began. The caller closes it.
 func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *progress, options sessionOptions) (_ *session, err error) {
 	in, closeRoot, err := o.locate(ctx, dockerCLI)
 	if err != nil {
@@ -58,14 +58,23 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if options.online && in.Daemon == nil {
-		return nil, offlineError{in.DataRoot}
+	if in.Daemon == nil {
+		if err := hold.This().Check(ctx, in.DataRoot); err != nil {
+			return nil, err // and no trace of us is left
+		}
 	}
 	unlock, err := lock(ctx, in.DataRoot, options.wait, p)
 	if err != nil {
 		return nil, err
 	}
 	closers = append(closers, unlock)
+	if in.Daemon == nil {
+		release, err := keepAway(ctx, in.DataRoot, dockerCLI.Err())
+		if err != nil {
+			return nil, err
+		}
+		closers = append(closers, release)
+	}
 	disk, closeDisk, err := prune.OpenDisk(in.DataRoot, in.Proc)
 	if err != nil {
 		return nil, err
@@ -81,6 +90,22 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 		s.trouble = errors.Join(s.trouble, unadopt(ctx, engine))
 	}
 	return s, ctx.Err()
+}
+
+// keepAway keeps daemons away from a data root. What it returns lets them start
+// again, and says how to start the one that it kept away.
+func keepAway(ctx context.Context, root string, w io.Writer) (release func() error, err error) {
+	held, err := hold.This().Take(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		err := held.Release()
+		if start := held.Start(context.WithoutCancel(ctx)); start != "" {
+			_, _ = fmt.Fprintln(w, "Docker is stopped; to start it:", start)
+		}
+		return err
+	}, nil
 }
 
 // unadopt removes images that an interrupted run has left: each was made to
@@ -123,18 +148,6 @@ func (e busyError) Unwrap() error { return e.error }
 
 // Hint says what a person can do.
 func (busyError) Hint() string { return "wait for it with --wait" }
-
-// An offlineError is that of a command that needs the daemon.
-type offlineError struct{ root string }
-
-func (e offlineError) Error() string {
-	return e.root + ": no daemon runs on it, and removing without one is not supported yet"
-}
-
-// Hint says what a person can do.
-func (offlineError) Hint() string {
-	return "start the daemon; ls, inspect, runs, restore and purge work without it"
-}
 
 // tell says what became of runs that were interrupted.
 func (s *session) tell(w io.Writer) {

@@ -140,6 +140,9 @@ func (x *run) look(ctx context.Context, walked func(*scan.Object) *scan.Usage) (
 	if is := seen.Graph.Host.Owner; !sameProcess(x.owner, is) {
 		return nil, fmt.Errorf("%s: the daemon was stopped or started meanwhile: %w", x.plan.DataRoot, errStop)
 	}
+	if err := Idle(seen.Graph); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, errStop)
+	}
 	return seen, nil
 }
 

@@ -3,15 +3,19 @@
 package prune_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
 
 // leakyOffline has one thing of each sort below a daemon that is stopped, two
@@ -95,16 +99,21 @@ func TestOfflinePlanOnline(t *testing.T) {
 	}
 }
 
+// layers is where the layers are.
+func (w *world) layers() string {
+	if w.Driver == "vfs" {
+		return "vfs/dir"
+	}
+	return w.Driver
+}
+
 // assertRecords asserts that no registered layer has lost its data: a daemon
 // that is started on such a record tells every pull that the layer is there.
 func (w *world) assertRecords() {
 	w.t.Helper()
 	records, err := filepath.Glob(filepath.Join(w.Dir, "image/*/layerdb/sha256/*/cache-id"))
 	assert.NilError(w.t, err)
-	layers := w.Driver
-	if w.Driver == "vfs" {
-		layers = "vfs/dir"
-	}
+	layers := w.layers()
 	for _, record := range records {
 		id, err := os.ReadFile(record)
 		assert.NilError(w.t, err)
@@ -147,4 +156,92 @@ func TestRegisteredAnewSince(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(w.Dir, journal.Runs, "*/trash/*"))
 	assert.NilError(t, err)
 	assert.Equal(t, len(left), 0, "%v", left)
+}
+
+// Whoever works with the data root ends a run that began when nobody did: a
+// container that outlives its daemon, a daemon that is only starting, one who
+// writes there. Nothing of it is gone.
+func TestInUseMeanwhile(t *testing.T) {
+	for name, tc := range map[string]struct {
+		comm, cmdline string
+		says          string
+	}{
+		"a container": {"containerd-shim", "containerd-shim-runc-v2\x00-id\x00{container web}\x00", "container "},
+		"a daemon":    {"dockerd", "dockerd\x00--data-root\x00ROOT\x00", "dockerd (pid 99) was started on this data root"},
+	} {
+		for at := 1; at <= 2; at++ {
+			t.Run(fmt.Sprintf("%s/%d", name, at), func(t *testing.T) {
+				w := newWorld(t, "overlay2", leakyOffline)
+				before := w.manifest()
+				plan, owner := w.plan(prune.Options{Purge: true})
+				w.atLook = func(n int) {
+					if n == at {
+						dir := filepath.Join(w.proc(), "99")
+						assert.NilError(t, os.CopyFS(dir, os.DirFS(filepath.Join(w.proc(), "1"))))
+						line := strings.ReplaceAll(tc.cmdline, "ROOT", w.Dir)
+						line = strings.ReplaceAll(line, "{container web}", w.id("{container web}"))
+						assert.NilError(t, os.WriteFile(filepath.Join(dir, "cmdline"), []byte(line), 0o600))
+						assert.NilError(t, os.WriteFile(filepath.Join(dir, "comm"), []byte(tc.comm+"\n"), 0o600))
+					}
+				}
+				result, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)
+				if at == 1 {
+					assert.ErrorContains(t, err, "is in use though no daemon answers: "+tc.says)
+				} else {
+					assert.NilError(t, err)
+					assert.Assert(t, strings.Contains(result.Stopped, "is in use though no daemon answers: "+tc.says), result.Stopped)
+				}
+				assert.DeepEqual(t, w.manifest(), before)
+			})
+		}
+	}
+}
+
+// A real root loses exactly what is an orphan of it, in one run, and then has
+// none.
+func TestRealRootsOffline(t *testing.T) {
+	for _, name := range slices.Concat(testkit.RealRoots, testkit.OldRoots) {
+		t.Run(name, func(t *testing.T) {
+			c, want := testkit.Unpack(t, "../testdata/roots", name)
+			w := &world{Case: c, t: t}
+			before := w.manifest()
+			verdicts := map[string]scan.Verdict{}
+			for _, f := range w.look("", nil, nil).Findings {
+				for _, o := range f.Parts {
+					for _, p := range o.Paths() {
+						verdicts[p] = f.Verdict
+					}
+				}
+			}
+			plan, owner := w.plan(prune.Options{Purge: true, Named: true})
+			r := w.runner(w.disk())
+			r.Adopt = nil
+			result, err := r.Execute(t.Context(), plan, owner)
+			assert.NilError(t, err)
+			for _, o := range result.Outcomes {
+				assert.Equal(t, o.End, journal.Freed, "%s: %s", plan.Step(o.Step).Finding, o.Reason)
+			}
+			after := w.manifest()
+			assert.DeepEqual(t, after, without(before, moved(plan, journal.Free)...))
+			for id, layer := range want.DriverLayers {
+				p := filepath.Join(w.layers(), id)
+				_, was := before[p]
+				_, is := after[p]
+				// What may as well be the data of an old volume stays.
+				orphan := layer.State == "orphan" && (w.Driver != "vfs" || verdicts[p] != scan.Unsure)
+				assert.Equal(t, is, was && !orphan, "%s is %s: %v", id, layer.State, layer.Reasons)
+			}
+			for chain, record := range want.LayerDB {
+				_, there := after[filepath.Join("image", w.Driver, "layerdb", strings.Replace(chain, ":", "/", 1))]
+				assert.Equal(t, there, record.State != "orphan", chain)
+			}
+			for mount, record := range want.Mounts {
+				_, there := after[filepath.Join("image", w.Driver, "layerdb/mounts", mount)]
+				assert.Equal(t, there, record.State != "orphan", mount)
+			}
+			for _, f := range w.look("", nil, nil).Findings {
+				assert.Assert(t, f.Verdict != scan.Orphan, "%s %s", f.Type, f.ID)
+			}
+		})
+	}
 }
