@@ -48,6 +48,13 @@ func wouldBeLive(t scan.Type) []string {
 			"a process with a file of it open, or a loop device on one",
 			"a config of anything that is not its own with a path at or below it",
 		}
+	case scan.TypeRoot:
+		return []string{
+			"a volume that it is the data of",
+			"a mount at or below it, in any mount namespace",
+			"a process with a file of it open, such as its own daemon",
+			"a config of anything here with a path at or below it",
+		}
 	case scan.TypeLink:
 		return []string{
 			"the layer that it points to",

@@ -23,6 +23,7 @@ var nouns = map[scan.Type]noun{
 	scan.TypeDownload:   {"download", "downloads", "Downloads"},
 	scan.TypeLink:       {"link", "links", "Links"},
 	scan.TypeBackend:    {"backend", "backends", "Backends"},
+	scan.TypeRoot:       {"data root", "data roots", "Data Roots"},
 }
 
 func nounOf(t scan.Type) noun {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -106,6 +107,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, err)
 		case f.Verdict != scan.Orphan:
 			problems = append(problems, refusal(f))
+		case scan.ContractOf(f.Type).Default == scan.DefaultNever:
+			problems = append(problems, fmt.Errorf("%s %s is only reported, never removed: look into it with --data-root %s", f.Type, shortID(f), filepath.Join(r.seen.in.DataRoot, f.DataPath())))
 		case f.Type == scan.TypeBackend:
 			problems = append(problems, fmt.Errorf("%s %s: removing a whole storage driver's tree is not supported yet", f.Type, shortID(f)))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing

@@ -29,7 +29,7 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if f.Type != scan.TypeBackend && (byHand(f, d.online) || markable(g, f)) && (o.Take == nil || o.Take(f)) {
+		if f.Type != scan.TypeBackend && f.Type != scan.TypeRoot && (byHand(f, d.online) || markable(g, f)) && (o.Take == nil || o.Take(f)) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}

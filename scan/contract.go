@@ -14,6 +14,7 @@ const (
 	TypeDownload   Type = "download"
 	TypeLink       Type = "link"
 	TypeBackend    Type = "backend"
+	TypeRoot       Type = "root"
 )
 
 // DefaultSet says whether prune takes an orphan of a type without being told.
@@ -25,6 +26,7 @@ const (
 	DefaultUnlessLostTag  DefaultSet = "yes, unless a tag or a container names an image whose config is lost and no registry has the layer"
 	DefaultUnlessPrecious DefaultSet = "yes, unless it holds data that nobody can make again"
 	DefaultNo             DefaultSet = "no"
+	DefaultNever          DefaultSet = "never: it is only reported"
 )
 
 // AgeRule says how the age of a type is proven (rule 4).
@@ -166,6 +168,19 @@ var Contracts = []Contract{
 		Unknown: UnknownNeverMatches,
 		Age:     AgeRecords,
 	},
+	{
+		Type:    TypeRoot,
+		What:    "the data root of another daemon within this one: of userns-remap, of a daemon in a container, moved or copied here",
+		Reason:  "another daemon's data root that nothing here uses",
+		Needs:   []SourceID{SourceRoots, SourceContainers, SourcePlugins, SourceVolumes, SourceSwarm, SourceAPI, SourceSystem, SourceMounts, SourceProcesses},
+		Default: DefaultNever,
+		Online:  "never: docker orphans --data-root looks into it, and whoever knows what it was for may remove it",
+		Offline: "the same",
+		Undo:    "none is needed",
+		Labels:  "none",
+		Unknown: UnknownNeverMatches,
+		Age:     AgeRecords,
+	},
 }
 
 // ContractOf returns the contract of a type. A type without one is a mistake
@@ -196,6 +211,8 @@ func TypeOf(k Kind) Type {
 		return TypeLink
 	case KindBackend:
 		return TypeBackend
+	case KindRoot:
+		return TypeRoot
 	}
 	panic(fmt.Sprintf("%s is not a thing on disk", k))
 }

@@ -21,6 +21,7 @@ const (
 	SourceNames      SourceID = "names"      // what tells what a layer without a record was
 	SourceBuildKit   SourceID = "buildkit"   // buildkit/*.db
 	SourceBackends   SourceID = "backends"   // <driver>/ and image/<driver>/ of storage drivers that the daemon does not use
+	SourceRoots      SourceID = "roots"      // data roots of other daemons within this one
 	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old: what the daemon downloads, unpacks and builds from
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>
 	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers

@@ -98,4 +98,9 @@ func (f *Finding) MayBeContainers() bool {
 
 // ShortID is the id as tables show it: 12 characters of a long id, else the
 // whole name.
-func (f *Finding) ShortID() string { return Short(f.ID) }
+func (f *Finding) ShortID() string {
+	if f.Type == TypeRoot { // a path, of which the last part tells nothing
+		return f.ID
+	}
+	return Short(f.ID)
+}

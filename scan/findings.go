@@ -71,6 +71,9 @@ func (c *classifier) unwalked(group int32, f *Finding, contract *Contract) bool 
 		return c.ages[group].unwalked
 	case Orphan:
 		matters := contract.Default == DefaultUnlessPrecious || len(c.g.Host.Strays) > 0
+		if contract.Default == DefaultNever {
+			return false
+		}
 		if contract.Default == DefaultNo { // it may be large, and goes only if it is named
 			matters = len(c.g.Host.Strays) > 0 && c.p.Walk[f.Parts[0].Node]
 		}
@@ -95,6 +98,8 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 			return "it holds " + strings.Join(f.Size().Telling, ", ")
 		}
 		return ""
+	case DefaultNever:
+		return "it is only reported"
 	}
 	return "only if it is named"
 }
@@ -135,6 +140,9 @@ func findingID(n Node) string {
 		if _, name, ok := strings.Cut(n.Name, "/layerdb/mounts/"); ok {
 			return name
 		}
+	}
+	if n.Kind == KindRoot {
+		return n.Name
 	}
 	return base(n.Name)
 }

@@ -24,10 +24,11 @@ const (
 	KindBuild                     // a build record or a snapshot of BuildKit
 	KindMemory                    // what the daemon holds in memory only
 	KindBackend                   // all that a storage driver has that the daemon does not use: "<driver>", "image/<driver>"
+	KindRoot                      // the data root of another daemon: "100000.100000", "volumes/<name>/_data"
 )
 
 var kindNames = [...]string{
-	"", "layer", "link", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend",
+	"", "layer", "link", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend", "root",
 }
 
 func (k Kind) String() string {

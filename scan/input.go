@@ -248,6 +248,9 @@ type Input struct {
 	// Dormant are the storage drivers that left something and that the daemon
 	// does not use, once their source was read.
 	Dormant []Dormant
+	// Roots are data roots of other daemons beside this one's own directories,
+	// once their source was read.
+	Roots []Node
 
 	Run      string        // the run of prune that goes on now; "" if none does
 	KeepList []KeepEntry   // what users say must stay

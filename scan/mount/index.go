@@ -39,7 +39,7 @@ func NewIndex(nodes []scan.Node) *Index {
 			x.ends.add(int32(i), x.end)
 		case scan.KindMount:
 			x.addMount(n)
-		case scan.KindChain, scan.KindBackend:
+		case scan.KindChain, scan.KindBackend, scan.KindRoot:
 			x.names.add(int32(i), x.name)
 		case scan.KindVolume:
 			x.Add("volumes/"+n.Name, n)
@@ -81,9 +81,9 @@ func (x *Index) Named(text string, hit func(scan.Node)) {
 	}
 }
 
-// At calls hit for the layerdb entry, the volume or the whole backend that a
-// path below the data root leads to or through: nodes whose names are no random
-// ids.
+// At calls hit for the layerdb entry, the volume, the whole backend or the other
+// data root that a path below the data root leads to or through: nodes whose
+// names are no random ids.
 func (x *Index) At(name string, hit func(scan.Node)) {
 	for i := range len(name) + 1 {
 		if i == len(name) || name[i] == '/' {

@@ -18,6 +18,7 @@ import (
 var All = []*scan.Source{
 	Quarantine,
 	Backends,
+	Roots,
 	Downloads,
 	Graph,
 	LayerDB,

@@ -114,6 +114,9 @@ func objectBelow(in *scan.Input, rel string) (scan.Node, bool) {
 	if n, ok := dormantAt(in, rel); ok {
 		return n, true
 	}
+	if n, ok := rootAt(in, rel); ok {
+		return n, true
+	}
 	for _, b := range in.Backends {
 		for _, dir := range []string{b.Dir, b.Name} {
 			if rest, ok := strings.CutPrefix(rel, dir+"/"); ok {

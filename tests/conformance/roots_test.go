@@ -81,10 +81,13 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 	if kind == scan.KindMount { // those of image mounts are nested
 		return strings.HasPrefix(p, layerdb+"mounts/")
 	}
+	if inVolume, _ := filepath.Match("volumes/*/_data", p); inVolume && kind == scan.KindRoot {
+		return true
+	}
 	dirs := map[scan.Kind][]string{
 		scan.KindLayer: {b.Dir}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
 		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {"tmp", "tmp-old", "graph/_tmp", layerdb + "tmp"}, scan.KindContainer: {"containers"},
-		scan.KindBackend: {".", "image"},
+		scan.KindBackend: {".", "image"}, scan.KindRoot: {"."},
 	}
 	for _, dir := range dirs[kind] {
 		if filepath.Dir(p) == dir {

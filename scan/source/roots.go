@@ -1,0 +1,217 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
+)
+
+// Roots finds data roots of other daemons that lie within this one:
+//
+//	<uid>.<gid>/          of a daemon with userns-remap (moby daemon_unix.go, setupDaemonRoot)
+//	volumes/<name>/_data  of a daemon in a container
+//	<name>/               one that was moved or copied here
+//
+// They are told by what is in them, and not judged: whose they are only who
+// made them knows.
+var Roots = &scan.Source{
+	ID:  scan.SourceRoots,
+	Doc: "data roots of other daemons within this one",
+	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		r := &roots{in: in, g: g}
+		r.in.Roots = nil
+		r.doubt(".", r.top(ctx))
+		r.doubt(volumesDir, r.volumes(ctx))
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return fmt.Sprintf("%d data roots of other daemons", r.count), nil
+	},
+}
+
+// roots is one search for other data roots.
+type roots struct {
+	in    *scan.Input
+	g     *scan.Graph
+	count int
+}
+
+// doubt doubts other data roots, and nothing else: no other thing depends on
+// what they are.
+func (r *roots) doubt(where string, err error) {
+	if err != nil {
+		r.g.Doubt(scan.Doubt{
+			Source: scan.SourceRoots, Where: where, Err: said(err, where),
+			Scope: scan.Scope{Types: []scan.Type{scan.TypeRoot}},
+		})
+	}
+}
+
+// top looks at the directories of this data root.
+func (r *roots) top(ctx context.Context) error {
+	entries, err := r.in.Tree.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !e.Type.IsDir() {
+			continue
+		}
+		n, err := r.root(e.Name, kindOf(e.Name))
+		if err != nil {
+			return err
+		}
+		if n != (scan.Node{}) {
+			r.in.Roots = append(r.in.Roots, n)
+		}
+	}
+	return nil
+}
+
+var remapped = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+
+// kindOf says by its name what a data root within another is.
+func kindOf(name string) string {
+	if remapped.MatchString(name) {
+		return "data root of userns-remap " + strings.Replace(name, ".", ":", 1)
+	}
+	return "data root that was moved or copied here"
+}
+
+// volumes looks at the data of volumes. What a volume with options has as its
+// data is mounted there, maybe from a server that does not answer: it is left
+// alone. Every volume counts as in use, and with it what is in it.
+func (r *roots) volumes(ctx context.Context) error {
+	entries, err := r.in.Tree.ReadDir(volumesDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !e.Type.IsDir() {
+			continue
+		}
+		dir := path.Join(volumesDir, e.Name)
+		if !r.in.Gone(dir + "/opts.json") {
+			continue
+		}
+		name := scan.Printable(e.Name)
+		n, err := r.root(dir+"/_data", "data root of a daemon in a container, in volume "+name)
+		if err != nil {
+			return err
+		}
+		if n != (scan.Node{}) {
+			volume := scan.Node{Kind: scan.KindVolume, Name: name}
+			r.g.Live(volume, "volume "+name, dir)
+			r.g.Refer(volume, n, scan.ByVolume)
+		}
+	}
+	return nil
+}
+
+// root adds a directory if it is a data root, and returns its node.
+func (r *roots) root(dir, kind string) (scan.Node, error) {
+	drivers, err := r.signature(dir)
+	if err != nil || drivers == "" {
+		return scan.Node{}, err
+	}
+	info, err := r.in.Tree.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return scan.Node{}, nil
+	}
+	if err != nil {
+		return scan.Node{}, err
+	}
+	newest, err := r.newest(dir)
+	if err != nil {
+		return scan.Node{}, err
+	}
+	o := scan.Object{Node: scan.Node{Kind: scan.KindRoot, Name: dir}, Medium: scan.Directory, Stamp: info.Stamp}
+	notes := o.Annotate()
+	notes.Was, notes.Recorded = kind+" ("+drivers+")", &newest
+	r.g.Add(o)
+	r.count++
+	return o.Node, nil
+}
+
+// signature returns the storage drivers that a data root has a tree or records
+// of; "" if the directory is none.
+func (r *roots) signature(dir string) (string, error) {
+	is, err := r.isDir(dir + "/containers")
+	if err != nil || !is {
+		return "", err
+	}
+	var found []string
+	for i := range driver.All {
+		d := &driver.All[i]
+		tree, err := r.isDir(path.Join(dir, d.Name))
+		store, errStore := r.isDir(path.Join(dir, d.Store()))
+		if err := cmp.Or(err, errStore); err != nil {
+			return "", err
+		}
+		if tree || store {
+			found = append(found, d.Name)
+		}
+	}
+	return strings.Join(found, ", "), nil
+}
+
+func (r *roots) isDir(name string) (bool, error) {
+	info, err := r.in.Tree.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.Mode.IsDir(), err
+}
+
+// newest is the newest change of the directories in which a daemon makes and
+// removes things.
+func (r *roots) newest(dir string) (time.Time, error) {
+	var newest time.Time
+	names := []string{"containers", "volumes", "tmp"}
+	for i := range driver.All {
+		d := &driver.All[i]
+		names = append(names, cmp.Or(d.Layers, d.Name), d.Store()+"/layerdb/sha256", d.Store()+"/layerdb/mounts")
+	}
+	for _, name := range names {
+		info, err := r.in.Tree.Stat(path.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return newest, err
+		}
+		if info.Stamp.Change.After(newest) {
+			newest = info.Stamp.Change
+		}
+	}
+	return newest, nil
+}
+
+// rootAt returns the data root of another daemon into which a path below this
+// one leads.
+func rootAt(in *scan.Input, rel string) (scan.Node, bool) {
+	for _, n := range in.Roots {
+		if rel == n.Name || strings.HasPrefix(rel, n.Name+"/") {
+			return n, true
+		}
+	}
+	return scan.Node{}, false
+}

@@ -1,0 +1,78 @@
+package scan_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
+)
+
+const remapped = `
+image app: base
+container web app
+mkdir 100000.100000/containers
+mkdir 100000.100000/vfs/dir
+layer stray on base
+now +48h
+`
+
+// otherRoot returns what is said of the other daemon's data root, and sees to
+// it that it changes nothing of what is said of this one's.
+func otherRoot(t *testing.T, findings []scan.Finding) *scan.Finding {
+	t.Helper()
+	var root *scan.Finding
+	for i, f := range findings {
+		if f.Type == scan.TypeRoot {
+			root = &findings[i]
+		}
+		assert.Assert(t, f.Type != scan.TypeLayer || f.Verdict == scan.Orphan, "%s: %s", f.Verdict, f.Reason)
+	}
+	return root
+}
+
+// As long as its own daemon runs, or anything of it is mounted, another data
+// root is held (rule 5).
+func TestOtherRootHeld(t *testing.T) {
+	for name, hold := range map[string]func(in *scan.Input) error{
+		"mounted": func(in *scan.Input) error {
+			line := "9 1 8:1 / " + in.DataRoot + "/100000.100000/vfs/dir/x rw - ext4 /dev/x rw\n"
+			return os.WriteFile(filepath.Join(in.Proc, "1/mountinfo"), []byte(line), 0o600)
+		},
+		"open": func(in *scan.Input) error {
+			return os.Symlink(filepath.Join(in.DataRoot, "100000.100000/containers"), filepath.Join(in.Proc, "1/fd/7"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := testkit.Input(t, run(t, remapped))
+			assert.NilError(t, hold(in))
+			c := run(t, remapped)
+			_, findings := testkit.JudgeInput(t, in, c.Policy)
+			f := otherRoot(t, findings)
+			assert.Equal(t, f.Verdict, scan.Held, f.Reason)
+		})
+	}
+}
+
+// What cannot be read keeps other data roots from being judged, and nothing
+// else (rule 1).
+func TestOtherRootThatCannotBeRead(t *testing.T) {
+	for _, read := range []string{
+		"Stat 100000.100000/vfs", "Stat 100000.100000/image/aufs", "Stat 100000.100000/vfs/dir", "Stat volumes/a/_data/containers",
+	} {
+		c := run(t, remapped+"mkdir volumes/a/_data\n")
+		in := testkit.Tapped(t, c, func(r testkit.Read) error {
+			if r.String() == read {
+				return syscall.EIO
+			}
+			return nil
+		})
+		_, findings := testkit.JudgeInput(t, in, c.Policy)
+		f := otherRoot(t, findings)
+		assert.Assert(t, f == nil || f.Verdict == scan.Unsure, "%s: %+v", read, f)
+	}
+}
