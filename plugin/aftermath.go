@@ -22,6 +22,7 @@ type aftermath struct {
 
 	held      sum // all that is in quarantine now
 	pinned    sum // what the daemon counts until it restarts
+	open      sum // files that were deleted and that a process has open
 	byRequest sum // orphans that only a person can judge
 	unsure    int // what could not be judged
 }
@@ -31,6 +32,9 @@ func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
 	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep)}
 	for _, f := range pinned {
 		a.pinned.add(f.Size().Bytes)
+	}
+	for _, f := range r.seen.graph.Host.Removed {
+		a.open.add(f.Bytes)
 	}
 	taken := among(r.taken)
 	for _, f := range r.seen.findings {
@@ -118,6 +122,9 @@ func (a *aftermath) rest() []string {
 	}
 	if pinned.count > 0 {
 		rest = append(rest, fmt.Sprintf("%s more after the daemon's next restart", units.HumanSize(float64(pinned.bytes))))
+	}
+	if a.open.count > 0 {
+		rest = append(rest, a.open.of(noun{"deleted file", "deleted files", ""})+" that a process still has open (docker orphans df)")
 	}
 	if a.byRequest.count > 0 {
 		rest = append(rest, a.byRequest.of(noun{"orphan", "orphans", ""})+" that only you can judge (docker orphans ls; rm ID)")

@@ -119,6 +119,7 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 		newListCommand(dockerCLI, options),
 		newInspectCommand(dockerCLI, options),
 		newWhichCommand(dockerCLI, options),
+		newUsageCommand(dockerCLI, options),
 		newPruneCommand(dockerCLI, options),
 		newRemoveCommand(dockerCLI, options),
 		newRestoreCommand(dockerCLI, options),

@@ -175,11 +175,14 @@ func (o *Object) Made() time.Time {
 type Usage struct {
 	Bytes    int64     `json:"bytes"` // what would be free without it: st_blocks × 512 of each inode that has no name elsewhere
 	Inodes   int64     `json:"inodes"`
-	Newest   time.Time `json:"newest"`             // newest change (ctime) at or below
-	Complete bool      `json:"complete"`           // false: some part could not be read; Bytes is a lower bound
-	Problem  string    `json:"problem,omitempty"`  // the first thing that could not be read
-	Telling  []string  `json:"telling,omitempty"`  // file names that tell of data nobody can make again
-	OpenedBy string    `json:"openedBy,omitempty"` // a process that has a file below open
+	Newest   time.Time `json:"newest"`            // newest change (ctime) at or below
+	Complete bool      `json:"complete"`          // false: some part could not be read; Bytes is a lower bound
+	Problem  string    `json:"problem,omitempty"` // the first thing that could not be read
+	// MountsOnly says that nothing was left out but other file systems that are
+	// mounted below.
+	MountsOnly bool     `json:"mountsOnly,omitempty"`
+	Telling    []string `json:"telling,omitempty"`  // file names that tell of data nobody can make again
+	OpenedBy   string   `json:"openedBy,omitempty"` // a process that has a file below open
 
 	// Shared are the inodes that have names elsewhere too, by their keys.
 	// [Measure] counts them where those names are below what is measured with

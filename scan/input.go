@@ -50,6 +50,7 @@ type Entry struct {
 type Info struct {
 	Mode  fs.FileMode
 	Size  int64
+	Bytes int64 // on disk: st_blocks × 512
 	Links uint64
 	Stamp Stamp
 }
@@ -182,6 +183,9 @@ type Host struct {
 	// Strays are files that a process has open and that no path in its own
 	// root leads to: a walk of an orphan looks for them by inode.
 	Strays []OpenFile `json:"strays,omitempty"`
+	// Removed are files of the data root that have no name any more and that
+	// a process still has open: they take their space until it closes them.
+	Removed []RemovedFile `json:"removed,omitempty"`
 	// Before110 says that no Docker since 1.10 has used the data root: graph/
 	// and containers/*/config.json are its records.
 	Before110 bool `json:"before110,omitempty"`
@@ -206,6 +210,13 @@ var Unborn = time.Unix(0, 0).UTC()
 type OpenFile struct {
 	FileKey
 	By string `json:"by"` // "dockerd (pid 12)"
+}
+
+// A RemovedFile is a file that is gone from its directory and not from the disk.
+type RemovedFile struct {
+	OpenFile
+	Path  string `json:"path"`  // as the process had it
+	Bytes int64  `json:"bytes"` // st_blocks × 512
 }
 
 // HostInfo is what the daemon said about itself.

@@ -34,7 +34,7 @@ func stat(at int, name string, flags int) (scan.Info, error) {
 	if err != nil {
 		return scan.Info{}, err
 	}
-	info := scan.Info{Mode: mode(uint32(x.Mode)), Size: int64(x.Size), Links: uint64(x.Nlink)}
+	info := scan.Info{Mode: mode(uint32(x.Mode)), Size: int64(x.Size), Bytes: int64(x.Blocks) * 512, Links: uint64(x.Nlink)}
 	info.Stamp = scan.Stamp{
 		Device: unix.Mkdev(x.Dev_major, x.Dev_minor), Inode: x.Ino,
 		Change: time.Unix(x.Ctime.Sec, int64(x.Ctime.Nsec)).UTC(),
@@ -54,7 +54,7 @@ func oldStat(at int, name string, flags int) (scan.Info, error) {
 	if err != nil {
 		return scan.Info{}, err
 	}
-	info := scan.Info{Mode: mode(s.Mode), Size: s.Size, Links: uint64(s.Nlink)}
+	info := scan.Info{Mode: mode(s.Mode), Size: s.Size, Bytes: s.Blocks * 512, Links: uint64(s.Nlink)}
 	info.Stamp = scan.Stamp{Device: uint64(s.Dev), Inode: s.Ino, Change: time.Unix(s.Ctim.Unix()).UTC()}
 	return info, nil
 }

@@ -27,6 +27,7 @@ var Processes = &scan.Source{
 		p := &processes{
 			in: in, g: g, holder: newHolder(in, g), reader: process.NewReader(in.Proc), self: process.Self(in.Proc),
 			paths: map[string]scan.FileKey{}, inodes: map[scan.FileKey]sighting{}, loose: map[scan.FileKey]sighting{},
+			removed: map[scan.FileKey]scan.RemovedFile{},
 		}
 		return p.collect(ctx)
 	},
@@ -46,6 +47,7 @@ type processes struct {
 	paths   map[string]scan.FileKey   // what paths lead to in our own root
 	inodes  map[scan.FileKey]sighting // files on the data root's devices
 	loose   map[scan.FileKey]sighting // those of them that no path leads to
+	removed map[scan.FileKey]scan.RemovedFile
 	refused []refusal
 	pins    []mount.Pin
 	overlay []sighting // files on an overlay that no mount table has
@@ -104,6 +106,7 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 		}
 	}
 	p.byInode()
+	p.addRemoved()
 	closed, refusedErr := p.judgeRefusals()
 	p.judgeOverlays(ctx)
 	err = errors.Join(refusedErr, p.kernel(), p.judgeDaemons(), unseenNamespaces(p.g, scan.SourceProcesses, unseen))
@@ -162,6 +165,7 @@ func (p *processes) file(f *process.File, s sighting) {
 	if p.daemonFile(f) {
 		p.daemons = append(p.daemons, suspect{s, "has a database of this data root open to write"})
 	}
+	p.removedFile(f, s)
 	if f.Key().Inode == 0 {
 		return // not to be asked; see process.File
 	}

@@ -25,17 +25,19 @@ const (
 
 // devices knows which devices are the data root's.
 type devices struct {
+	root         string // the data root, with a slash behind
 	places       mount.Places
 	sites        map[uint64]site
 	supers       map[uint64]bool // the data root's, as mount tables have them
 	namespaces   map[string]bool
 	btrfs        bool
+	layered      map[uint64]bool            // of overlays whose writable layer is in the data root
 	remotes      map[string]map[string]bool // mount points, and the namespaces that have each
 	remoteMounts map[int]bool
 }
 
 func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, error) {
-	d := &devices{sites: map[uint64]site{}, supers: map[uint64]bool{}, remotes: map[string]map[string]bool{}, remoteMounts: map[int]bool{}}
+	d := &devices{root: in.DataRoot + "/", sites: map[uint64]site{}, supers: map[uint64]bool{}, layered: map[uint64]bool{}, remotes: map[string]map[string]bool{}, remoteMounts: map[int]bool{}}
 	var err error
 	if d.places, err = mount.PlacesOf(in.Proc, in.DataRoot); err != nil {
 		return nil, err
@@ -65,6 +67,9 @@ func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, e
 func (d *devices) survey(ctx context.Context, proc string) error {
 	survey, err := mount.Read(ctx, proc, 0, func(v *mount.View, m *mountinfo.Info) {
 		device := mount.Device(m)
+		if m.FSType == "overlay" && (strings.HasPrefix(m.Mountpoint, d.root) || strings.Contains(m.VFSOptions, "upperdir="+d.root)) {
+			d.layered[device] = true
+		}
 		if d.sites[device] == inData {
 			return
 		}

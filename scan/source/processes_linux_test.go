@@ -63,6 +63,26 @@ func TestProcessesOfTheSystem(t *testing.T) {
 		pid := inNamespace(t, `mount --bind "$1" /mnt; exec 7</mnt/file; umount -l /mnt; rm "$1/file"`, filepath.Join(in.DataRoot, filepath.Dir(file)))
 		assert.Assert(t, !slices.Contains(collect(t, in, g, pid), key), "nothing on disk leads to it")
 	})
+	t.Run("open and removed in a layer and on an overlay of it", func(t *testing.T) {
+		in, g := processRoot(t)
+		layer := filepath.Join(in.DataRoot, "overlay2", hex1)
+		pid := inNamespace(t, `mkdir -p "$1/low" "$1/work" "$1/merged"
+			exec 7>"$1/diff/gone"; echo 12345 >&7; rm "$1/diff/gone"
+			exec 6>"$1/diff/none"; rm "$1/diff/none"
+			exec 5>"$1/diff/there"; echo 12345 >&5
+			mount -t overlay none -o "lowerdir=$1/low,upperdir=$1/diff,workdir=$1/work" /mnt
+			exec 8>/mnt/over; echo 12345 >&8; rm /mnt/over`, layer)
+		collect(t, in, g, pid)
+		var removed []string
+		for _, f := range g.Host.Removed {
+			assert.Check(t, f.Bytes > 0, "%v", f)
+			if strings.HasSuffix(f.By, fmt.Sprintf("(pid %d)", pid)) {
+				removed = append(removed, f.Path)
+			}
+		}
+		slices.Sort(removed)
+		assert.DeepEqual(t, removed, []string{"/mnt/over", layer + "/diff/gone"})
+	})
 	t.Run("run, on a mount that was taken away", func(t *testing.T) {
 		in, g := processRoot(t)
 		layer := busybox(t, filepath.Join(in.DataRoot, "overlay2", hex1, "diff"))

@@ -30,6 +30,7 @@ func (d *Disk) Stat(name string) (scan.Info, error) {
 	return scan.Info{
 		Mode:  mode(st.Mode),
 		Size:  st.Size,
+		Bytes: st.Blocks * 512,
 		Links: st.Links,
 		Stamp: scan.Stamp{
 			Device: st.Device,

@@ -66,6 +66,7 @@ func TestMount(t *testing.T) {
 			everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
 				got := walk("t")
 				want.Newest = got.Newest // the newest may be what is covered
+				want.MountsOnly = true
 				assert.DeepEqual(t, got, partly(want, c.over+": is a mount point"))
 			})
 		})
@@ -85,6 +86,7 @@ func TestMountOverFile(t *testing.T) {
 		assert.NilError(t, err)
 		if m.calls.MountID {
 			assert.Equal(t, u.Problem, "t/a/f: is a mount point")
+			assert.Check(t, u.MountsOnly)
 			assert.Equal(t, u.Inodes, want.Inodes-1)
 		} else {
 			assert.Check(t, u.Complete, m.name)

@@ -24,7 +24,6 @@ type frame struct {
 }
 
 var (
-	errMount = errors.New("is a mount point")
 	errOther = errors.New("is a subvolume or on another file system")
 	errMoved = errors.New("was moved or removed while it was being read")
 )

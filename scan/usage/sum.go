@@ -2,6 +2,7 @@ package usage
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -9,12 +10,16 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
+// errMount is the problem of what lies behind a mount point.
+var errMount = errors.New("is a mount point")
+
 // A sum is what one goroutine found.
 type sum struct {
 	bytes   int64
 	inodes  int64
 	newest  time.Time
 	trouble remark
+	unread  bool // of what is in trouble some is no mount
 	opened  remark
 	telling []string // paths, sorted
 }
@@ -35,6 +40,7 @@ func (r *remark) put(new remark) {
 // problem says that a path could not be read.
 func (s *sum) problem(path string, err error) {
 	s.trouble.put(remark{path: path, text: err.Error()})
+	s.unread = s.unread || !errors.Is(err, errMount)
 }
 
 // tell adds a telling path.
@@ -54,6 +60,7 @@ func (s *sum) add(other *sum) {
 		s.newest = other.newest
 	}
 	s.trouble.put(other.trouble)
+	s.unread = s.unread || other.unread
 	s.opened.put(other.opened)
 	for _, path := range other.telling {
 		s.tell(path)
@@ -69,6 +76,7 @@ func (s *sum) usage() scan.Usage {
 		OpenedBy: s.opened.text,
 	}
 	if !u.Complete {
+		u.MountsOnly = !s.unread
 		u.Problem = beneath.Shown(s.trouble.path) + ": " + s.trouble.text
 	}
 	for _, path := range s.telling {

@@ -115,7 +115,7 @@ func (d *FakeDaemon) answer(w http.ResponseWriter, path string) {
 			refuse(w, http.StatusNotFound, "page not found")
 			return
 		}
-		reply(w, map[string]any{"BuildCache": each(d.BuildCache, func(id string) any { return map[string]any{"ID": id} })})
+		reply(w, map[string]any{"LayersSize": len(d.Images) << 20, "BuildCache": each(d.BuildCache, func(id string) any { return map[string]any{"ID": id} })})
 	default:
 		d.inspect(w, path)
 	}

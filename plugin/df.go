@@ -1,0 +1,175 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/formatter"
+	"github.com/docker/cli/cli/flags"
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/space"
+	"github.com/docker-orphans/docker-orphans/scan/whose"
+)
+
+// usageOptions are what df can be told.
+type usageOptions struct {
+	verbose bool
+	format  string
+}
+
+func newUsageCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
+	var options usageOptions
+	cmd := &cobra.Command{
+		Use:   "df [OPTIONS]",
+		Short: "Show what takes the space below the data root",
+		Long: "Show what takes the space below the data root: one walk of all of it, each inode in one\n" +
+			"line, so that the lines add up. Next to it stands what docker system df says.\n\n" +
+			"Sizes are what is taken on disk. The walk enters no other file system." +
+			exitHelp(exitDone, exitError, exitPartly, exitUsage, exitInterrupted),
+		Args:              usage(cli.NoArgs),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runUsage(cmd.Context(), dockerCLI, global, options)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&options.verbose, "verbose", "v", false, "Show each thing that takes space")
+	f.StringVar(&options.format, "format", "", flags.FormatHelp)
+	completeFlag(cmd, "format", completeFormat())
+	return cmd
+}
+
+func runUsage(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options usageOptions) error {
+	format := usageFormat(options.format, options.verbose)
+	sample := &usageRows{ledger: &space.Ledger{Items: []*space.Item{{}}}, verbose: options.verbose}
+	if err := mistyped(sample.write(formatter.Context{Output: io.Discard, Format: format})); err != nil {
+		return err
+	}
+	p := newProgress(dockerCLI.Err())
+	seen, err := global.look(ctx, dockerCLI, p)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = seen.close() }() // nothing was written
+	rows, err := seen.usageRows(ctx, dockerCLI, p)
+	if err != nil {
+		return err
+	}
+	rows.verbose = options.verbose
+	if err := rows.write(formatter.Context{Output: dockerCLI.Out(), Format: format}); err != nil {
+		return err
+	}
+	if format.IsTable() {
+		if err := rows.remarks(dockerCLI.Out()); err != nil {
+			return err
+		}
+	}
+	if rows.ledger.Partial {
+		return silentExit(exitPartly)
+	}
+	return nil
+}
+
+// usageRows walks the data root, and asks the daemon meanwhile what it knows.
+func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress) (*usageRows, error) {
+	mounts, err := space.Mounts(l.in)
+	if err != nil {
+		return nil, err
+	}
+	rows := &usageRows{in: l.in, removed: l.graph.Host.Removed, index: whose.NewIndex(l.in, l.graph, l.findings)}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		if l.in.Daemon != nil {
+			rows.docker, rows.dockerErr = askDocker(ctx, dockerCLI.Client())
+		}
+	}()
+	defer p.clear()
+	rows.ledger, err = space.Measure(ctx, l.in, l.graph, l.findings, mounts, func(done, total int) { p.count("Measuring", done, total) })
+	p.show("Waiting for what docker system df says…")
+	<-told
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return nil, err
+	}
+	rows.disk, err = space.FileSystemOf(l.in.DataRoot)
+	return rows, err
+}
+
+// shown is how many of a list a remark names.
+const shown = 3
+
+// remarks says what the table cannot: what is not in it, and what helps.
+func (r *usageRows) remarks(w io.Writer) error {
+	var lines []string
+	if r.disk.Size > 0 {
+		lines = append(lines, fmt.Sprintf("%s is on a file system of %s, of which %s are used.", r.in.DataRoot, human(r.disk.Size), human(r.disk.Used)))
+	}
+	if mounts := realMounts(r.ledger.Mounts); len(mounts) > 0 {
+		lines = append(lines, "Not counted, as another file system is mounted there: "+some(mounts)+".")
+	}
+	if len(r.removed) > 0 {
+		lines = append(lines, "Deleted, and still open until the process closes them or ends: "+some(r.removedFiles())+".")
+	}
+	if logs := r.ledger.UnlimitedLogs(r.in.Tree); len(logs) > 0 {
+		var names []string
+		for _, i := range logs {
+			names = append(names, i.Name)
+		}
+		lines = append(lines, "Logs without a limit: "+some(names)+". For containers made from now on, in daemon.json:\n"+
+			`    "log-opts": {"max-size": "10m", "max-file": "3"}`)
+	}
+	for _, i := range r.ledger.Items {
+		if !i.Complete {
+			lines = append(lines, "Could not be read to the end: "+scan.Printable(i.Path+": "+i.Problem))
+		}
+	}
+	switch {
+	case r.dockerErr != nil:
+		lines = append(lines, "docker system df does not answer: "+scan.Printable(r.dockerErr.Error()))
+	case r.docker != nil:
+		lines = append(lines, "docker system df adds up the lengths of files, of what the daemon knows.")
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n"))
+	return err
+}
+
+// realMounts leaves out what the daemon mounts for containers: overlays of
+// layers that are counted where they lie, and memory.
+func realMounts(mounts []string) []string {
+	var found []string
+	for _, name := range mounts {
+		if !strings.HasSuffix(name, "/merged") && !strings.HasSuffix(name, "/mounts/shm") && !strings.HasSuffix(name, "/rootfs") {
+			found = append(found, scan.Printable(name))
+		}
+	}
+	return found
+}
+
+func (r *usageRows) removedFiles() []string {
+	var files []string
+	for _, f := range r.removed {
+		files = append(files, fmt.Sprintf("%s, %s, by %s", scan.Printable(f.Path), human(f.Bytes), scan.Printable(f.By)))
+	}
+	return files
+}
+
+// some lists the first of many.
+func some(names []string) string {
+	if n := len(names) - shown; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], "; "), n)
+	}
+	return strings.Join(names, "; ")
+}
+
+func human(bytes int64) string { return units.HumanSize(float64(bytes)) }

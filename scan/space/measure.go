@@ -1,0 +1,95 @@
+package space
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+)
+
+// Measure walks the data root of a scan. findings are all of it, used ones too;
+// mounts are the mount points below the data root, relative to it. progress, if
+// any, is called as the walk goes on, never from two goroutines at once. The
+// only error is a cancelled context.
+func Measure(ctx context.Context, in *scan.Input, g *scan.Graph, findings []*scan.Finding, mounts []string, progress func(done, total int)) (*Ledger, error) {
+	p := newPartition(in, g, findings, mounts)
+	if err := p.add(ctx, ".", nil); err != nil {
+		return nil, err
+	}
+	if err := p.walk(ctx, progress); err != nil {
+		return nil, err
+	}
+	p.book()
+	return p.ledger, nil
+}
+
+// walk measures every parcel, several at a time.
+func (p *partition) walk(ctx context.Context, progress func(done, total int)) error {
+	ended := make(chan struct{})
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU() + 1)
+	group.Go(func() error {
+		for done := range p.parcels {
+			select {
+			case <-ended:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if progress != nil {
+				progress(done+1, len(p.parcels))
+			}
+		}
+		return nil
+	})
+	for i := range p.parcels {
+		group.Go(func() error {
+			c := &p.parcels[i]
+			if c.own == nil {
+				u, err := p.in.Tree.Walk(ctx, nil, c.name)
+				if err != nil {
+					return err
+				}
+				c.own = &u
+			}
+			select {
+			case ended <- struct{}{}:
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		})
+	}
+	return group.Wait()
+}
+
+// book enters what was walked. An inode with several names is booked where the
+// first of them is.
+func (p *partition) book() {
+	l := p.ledger
+	booked := map[scan.FileKey]bool{}
+	for _, c := range p.parcels {
+		for _, s := range c.own.Shared {
+			if !booked[s.FileKey] {
+				booked[s.FileKey] = true
+				c.own.Bytes += s.Bytes
+				c.own.Inodes++
+			}
+		}
+		c.item.add(c.own)
+	}
+	for _, i := range l.Items {
+		l.Bytes += i.Bytes
+		l.Inodes += i.Inodes
+		l.Partial = l.Partial || !i.Complete
+	}
+	l.Items = slices.DeleteFunc(l.Items, func(i *Item) bool { return i.Inodes == 0 && i.Complete }) // gone meanwhile
+	slices.SortStableFunc(l.Items, func(a, b *Item) int {
+		return cmp.Or(
+			slices.Index(Accounts, a.Account)-slices.Index(Accounts, b.Account), cmp.Compare(a.kind(), b.kind()),
+			cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Name, b.Name),
+		)
+	})
+}
