@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -77,20 +78,23 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 // it, the record last, so that a scan still finds a thing of which only a part
 // has gone. Of a registered layer the record goes first: to a daemon that is
 // started on a record alone the layer is there, and every image that is pulled
-// onto it is broken; one without a record it never sees.
+// onto it is broken; one without a record it never sees. So it is with the file
+// by which aufs knows a layer.
 func moves(s *Step) []journal.Move {
 	var data, links, records []journal.Move
+	files := map[string]bool{}
 	for _, o := range s.Objects {
 		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp)}
-		if o.Kind == scan.KindLayer {
+		if o.Kind == scan.KindLayer || o.Kind == scan.KindPart {
 			data = append(data, m)
+			files[m.From] = o.Medium == scan.File
 		} else {
 			records = append(records, m)
 		}
 	}
 	// What lies on another goes before it: the writable layer before its init.
 	slices.SortStableFunc(data, func(a, b journal.Move) int {
-		return boolOrder(scan.IsInitID(path.Base(a.From)), scan.IsInitID(path.Base(b.From)))
+		return cmp.Or(boolOrder(scan.IsInitID(path.Base(a.From)), scan.IsInitID(path.Base(b.From))), boolOrder(!files[a.From], !files[b.From]))
 	})
 	for _, r := range s.Refs {
 		if id, ok := layerOf(s, r); ok {

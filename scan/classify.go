@@ -199,7 +199,7 @@ func (c *classifier) contradictions() []Doubt {
 // what it needs in turn.
 func (c *classifier) present(n int32) bool {
 	kind := c.g.nodes[n].Kind
-	if o := c.g.object(n); o != nil {
+	if o := c.g.object(n); o != nil && kind != KindPart {
 		return kind != KindLink && o.Unrecognised == "" && o.Note().Missing == "" // a link that is an object leads nowhere
 	}
 	if kind == KindLink {

@@ -197,7 +197,7 @@ func ContractOf(t Type) *Contract {
 // TypeOf is the type of a finding whose record is of this kind.
 func TypeOf(k Kind) Type {
 	switch k {
-	case KindLayer:
+	case KindLayer, KindPart:
 		return TypeLayer
 	case KindChain:
 		return TypeImageLayer

@@ -89,7 +89,7 @@ func (f *Finding) Changed() time.Time {
 // a layer that has or is an -init.
 func (f *Finding) MayBeContainers() bool {
 	for _, o := range f.Parts {
-		if o.Kind == KindLayer && IsInitID(base(o.Name)) {
+		if (o.Kind == KindLayer || o.Kind == KindPart) && IsInitID(base(o.Name)) {
 			return true
 		}
 	}

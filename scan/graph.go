@@ -14,6 +14,7 @@ type Kind uint8
 const (
 	KindLayer     Kind = iota + 1 // what a graphdriver keeps for one id: "overlay2/<id>"
 	KindLink                      // a short link: "overlay2/l/<26 characters>"
+	KindPart                      // what aufs has under a layer's name beside it: "aufs/layers/<id>", "aufs/mnt/<id>", "aufs/diff/<id>-removing"
 	KindChain                     // a layerdb entry: "image/<driver>/layerdb/sha256/<chain>"
 	KindMount                     // a mount record: "image/<driver>/layerdb/mounts/<name>"
 	KindRemoving                  // a layerdb entry that is being released: "…/sha256/<chain>-<x>-removing"
@@ -28,7 +29,7 @@ const (
 )
 
 var kindNames = [...]string{
-	"", "layer", "link", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend", "root",
+	"", "layer", "link", "part", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend", "root",
 }
 
 func (k Kind) String() string {
@@ -244,11 +245,12 @@ const (
 	ByLinkFile                 // a layer's link file, where the short link itself is gone
 	BySameID                   // before 1.10 an image's and a container's layer has its id
 	ByDriver                   // Driver of a container's config; a storage driver's tree and its image store
+	ByName                     // aufs keeps it under the layer's name
 )
 
 var whyNames = [...]string{
 	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "short link", "diff_ids", "image", "layerdb/mounts",
-	"GraphDriver", "buildkit", "volume", "path", "link file", "same id", "driver",
+	"GraphDriver", "buildkit", "volume", "path", "link file", "same id", "driver", "name",
 }
 
 func (w Why) String() string {
@@ -281,7 +283,7 @@ func (w *Why) UnmarshalText(text []byte) error {
 // record and the data that it describes stand and fall together (rule 16).
 func (w Why) owns() bool {
 	switch w {
-	case ByCacheID, ByMountID, ByInitID, ByInitName, ByDriver:
+	case ByCacheID, ByMountID, ByInitID, ByInitName, ByDriver, ByName:
 		return true
 	}
 	return false

@@ -18,6 +18,9 @@ type Backend struct {
 	Enumerate func(ctx context.Context, in *Input, g *Graph) error
 	// Layer returns the node of a layer's id.
 	Layer func(id string) Node
+	// Verify compares what the layers say with what was read of records, when
+	// all sources have been. nil: there is nothing to compare.
+	Verify func(ctx context.Context, in *Input, g *Graph)
 	// Created tells when a layer was made, for media whose files carry the
 	// times of another: a subvolume of btrfs (its otime) and a dataset of zfs
 	// (its creation) begin as copies of their origin, times and all. nil: a

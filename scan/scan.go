@@ -39,6 +39,11 @@ func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
 		g.finish(in, report, err, Scope{})
 	}
 	g.addLate(in)
+	for _, b := range in.Backends {
+		if b.Verify != nil {
+			b.Verify(ctx, in, g)
+		}
+	}
 	g.created(ctx, in)
 	return g
 }

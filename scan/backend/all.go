@@ -9,6 +9,7 @@ import "github.com/docker-orphans/docker-orphans/scan"
 
 // All lists every backend that can be scanned.
 var All = []*scan.Backend{
+	Aufs,
 	FuseOverlayfs,
 	Overlay,
 	Overlay2,

@@ -35,7 +35,7 @@ func NewIndex(nodes []scan.Node) *Index {
 	x := &Index{nodes: nodes, others: map[string][]scan.Node{}}
 	for i, n := range nodes {
 		switch n.Kind {
-		case scan.KindLayer, scan.KindLink, scan.KindContainer, scan.KindDownload, scan.KindRemoving:
+		case scan.KindLayer, scan.KindLink, scan.KindPart, scan.KindContainer, scan.KindDownload, scan.KindRemoving:
 			x.ends.add(int32(i), x.end)
 		case scan.KindMount:
 			x.addMount(n)

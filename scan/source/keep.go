@@ -41,7 +41,7 @@ var Keep = &scan.Source{
 
 // typesOf are the types of findings that an object may be part of.
 func typesOf(k scan.Kind) []scan.Type {
-	if k == scan.KindLayer {
+	if k == scan.KindLayer || k == scan.KindPart {
 		return []scan.Type{scan.TypeLayer, scan.TypeImageLayer, scan.TypeRWLayer, scan.TypeDownload}
 	}
 	return []scan.Type{scan.TypeOf(k)}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
@@ -36,6 +38,9 @@ func collectMounts(ctx context.Context, in *scan.Input, g *scan.Graph) (string, 
 	if err != nil {
 		return "", err
 	}
+	if err := h.aufs(in.Machine); err != nil {
+		return "", err
+	}
 	note := fmt.Sprintf("%d namespaces, %d mounts", len(survey.Namespaces), survey.Mounts)
 	if survey.Unnamed > 0 {
 		note += fmt.Sprintf(", %d tables of namespaces that have no name", survey.Unnamed)
@@ -64,6 +69,31 @@ func (h *holder) mount(places mount.Places, v *mount.View, m *mountinfo.Info) {
 		words, _ := what()
 		h.g.Use(words)
 	}
+}
+
+// aufs holds the layers that aufs is mounted of. Its line in a mount table has
+// but a number (si=…); they are in a file each below it in /sys, as
+// "<path>=<permissions>". Where there is no such directory, no aufs is mounted
+// or its line has them all.
+func (h *holder) aufs(machine string) error {
+	if machine == "" {
+		return nil // the data root is of another machine
+	}
+	branches, err := filepath.Glob(filepath.Join(machine, "sys/fs/aufs/si_*/br*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range branches {
+		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // unmounted meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		h.named(strings.TrimSpace(string(data)), func() (string, string) { return "a branch of a mounted aufs", file })
+	}
+	return nil
 }
 
 // keeper says what keeps a namespace that no process lives in.

@@ -76,6 +76,33 @@ func rootWithNodes(t testing.TB) (*scan.Input, *scan.Graph) {
 	return in, g
 }
 
+// A mounted aufs tells its layers in a file each, as a machine with Docker
+// 20.10 had them.
+func TestAufsBranches(t *testing.T) {
+	in, g := inputOf(t, t.TempDir())
+	in.Proc, in.Machine = procOf(t, nil), t.TempDir()
+	var ids []string
+	for branch, permissions := range []string{"rw", "ro+wh"} {
+		id := strings.Repeat(fmt.Sprint(branch), 64)
+		ids = append(ids, id)
+		g.Title(scan.Node{Kind: scan.KindLayer, Name: "aufs/diff/" + id}, "")
+		file := fmt.Sprintf("sys/fs/aufs/si_6dbc355a69f9b460/br%d", branch)
+		putFile(t, in.Machine, file, "/var/lib/docker/aufs/diff/"+id+"="+permissions+"\n")
+	}
+	g.Title(scan.Node{Kind: scan.KindLayer, Name: "aufs/diff/" + hex1}, "")
+	_, err := collectMounts(t.Context(), in, g)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, heldBy(g), []string{
+		"layer aufs/diff/" + ids[0] + ": a branch of a mounted aufs",
+		"layer aufs/diff/" + ids[1] + ": a branch of a mounted aufs",
+	})
+
+	bad := "sys/fs/aufs/si_6dbc355a69f9b460/br2"
+	assert.NilError(t, os.Mkdir(filepath.Join(in.Machine, bad), 0o700))
+	_, err = collectMounts(t.Context(), in, g)
+	assert.ErrorContains(t, err, bad)
+}
+
 // What is mounted is held, in whatever namespace (rule 5).
 func TestMounts(t *testing.T) {
 	in, g := rootWithNodes(t)

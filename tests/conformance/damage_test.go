@@ -40,6 +40,14 @@ write containers/{container web}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/dat
 var duplicate = map[string]string{
 	"overlay2":       linkDuplicate,
 	"fuse-overlayfs": linkDuplicate,
+	"aufs": `
+write aufs/layers/{layer top} "{layer copy}\n{layer base}\n"
+write aufs/layers/{init web} "{layer top}\n{layer copy}\n{layer base}\n"
+write aufs/layers/{mount web} "{init web}\n{layer top}\n{layer copy}\n{layer base}\n"
+write aufs/layers/{init leak} "{layer top}\n{layer copy}\n{layer base}\n"
+write aufs/layers/{mount leak} "{init leak}\n{layer top}\n{layer copy}\n{layer base}\n"
+write aufs/layers/{layer step} "{layer top}\n{layer copy}\n{layer base}\n"
+`,
 	"overlay": `
 rm LAYERS/{layer copy}
 write LAYERS/{layer copy}/root/file ""
@@ -152,6 +160,7 @@ var legitimate = []struct{ path, damage, why string }{
 	{"image/*/imagedb/content/sha256/*", "removed", "an image was removed: its layers are orphans, and a tag that is left keeps them out of prune's default set"},
 	{"graph/*", "removed", "an image of Docker before 1.10 was removed: its layer is an orphan"},
 	{"containers/*", "removed", "a container's directory was lost: the leak that rw-layer is about"},
+	{"aufs/diff/?????????????????????????", "removed", "build cache was lost: nobody misses it, nor what lies beside it"},
 	{"*overlay*/?????????????????????????", "removed", "build cache was lost: nobody misses it, and its short link leads nowhere"},
 }
 

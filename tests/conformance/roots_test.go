@@ -85,7 +85,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 		return true
 	}
 	dirs := map[scan.Kind][]string{
-		scan.KindLayer: {b.Dir}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
+		scan.KindLayer: {b.Dir}, scan.KindPart: {b.Dir, b.Name + "/layers", b.Name + "/mnt"}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
 		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {"tmp", "tmp-old", "graph/_tmp", layerdb + "tmp"}, scan.KindContainer: {"containers"},
 		scan.KindBackend: {".", "image"}, scan.KindRoot: {"."},
 	}

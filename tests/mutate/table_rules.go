@@ -102,7 +102,7 @@ var ages = []mutation{
 // rule 11, what holds data that nobody can make again.
 var owners = []mutation{
 	{16, "records and their data are judged apart", "scan/classify.go", "if r.why.owns() {\n\t\t\tc.group", "if r.why.owns() && false {\n\t\t\tc.group"},
-	{16, "a layer and its -init are judged apart", "scan/graph.go", "case ByCacheID, ByMountID, ByInitID, ByInitName, ByDriver:", "case ByCacheID, ByMountID, ByInitID, ByDriver:"},
+	{16, "a layer and its -init are judged apart", "scan/graph.go", "case ByCacheID, ByMountID, ByInitID, ByInitName, ByDriver, ByName:", "case ByCacheID, ByMountID, ByInitID, ByDriver, ByName:"},
 	{16, "the strongest part decides", "scan/classify.go", "if v.strength() > c.verdict[group].strength() {", "if v.strength() > c.verdict[group].strength() && c.verdict[group] == Orphan {"},
 	{16, "tags that lost their image", "scan/source/imagedb.go", `db.g.Host.LostTags = append(db.g.Host.LostTags, "tag "+tag)`, ""},
 	{16, "containers that lost their image", "scan/source/containers.go", `c.g.Host.LostTags = append(c.g.Host.LostTags, "container "+c.g.TitleOf(node))`, ""},
@@ -113,5 +113,5 @@ var owners = []mutation{
 	{11, "precious things are taken", "scan/findings.go", "if f.Precious {", "if f.Precious && false {"},
 	{3, "images of before 1.10 of any name", "scan/source/graph.go", "if parent != \"\" && !scan.IsID(parent) {", "if parent == \"-\" {"},
 	{3, "layers of images of any name", "scan/source/containers_old.go", `config.Image != "" && !scan.IsID(config.Image) {`, "false {"},
-	{11, "an -init may be a container's", "scan/finding.go", "if o.Kind == KindLayer && IsInitID(base(o.Name)) {", "if false {"},
+	{11, "an -init may be a container's", "scan/finding.go", "if (o.Kind == KindLayer || o.Kind == KindPart) && IsInitID(base(o.Name)) {", "if false {"},
 }

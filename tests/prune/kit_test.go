@@ -207,12 +207,13 @@ func moved(p prune.Plan, removers ...journal.Remover) []string {
 	return paths
 }
 
-// script is what makes the root of a root file.
-func script(t testing.TB, file string) string {
+// script is what makes the root of a root file, and for which driver it is
+// drawn.
+func script(t testing.TB, file string) (driver, statements string) {
 	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	assert.NilError(t, err)
-	return string(archive.Files[0].Data)
+	return testkit.DrawnFor(archive), string(archive.Files[0].Data)
 }
 
 // proc is a process table of a machine on which nothing else runs.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
@@ -39,7 +40,7 @@ write tmp/GetImageBlob77 "half a blob"
 // Without a daemon everything goes in one run, the topmost first; but for
 // what the quarantine needs.
 func TestExecuteOffline(t *testing.T) {
-	for _, driver := range []string{"overlay2", "vfs", "fuse-overlayfs"} {
+	for _, driver := range []string{"overlay2", "vfs", "fuse-overlayfs", "aufs"} {
 		t.Run(driver, func(t *testing.T) {
 			w := newWorld(t, driver, leakyOffline)
 			before := w.manifest()
@@ -100,12 +101,7 @@ func TestOfflinePlanOnline(t *testing.T) {
 }
 
 // layers is where the layers are.
-func (w *world) layers() string {
-	if w.Driver == "vfs" {
-		return "vfs/dir"
-	}
-	return w.Driver
-}
+func (w *world) layers() string { return backend.Named(w.Driver).Dir }
 
 // assertRecords asserts that no registered layer has lost its data: a daemon
 // that is started on such a record tells every pull that the layer is there.

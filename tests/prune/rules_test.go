@@ -52,11 +52,11 @@ func TestNothingIsLaundered(t *testing.T) {
 				name += "/online"
 			}
 			t.Run(name, func(t *testing.T) {
-				text := script(t, file)
+				driver, text := script(t, file)
 				if online && strings.HasPrefix(text, "before 1.10\n") {
 					return // no daemon of today serves it
 				}
-				w := newWorld(t, testkit.AnyDriver(text), text)
+				w := newWorld(t, driver, text)
 				if online && w.Daemon == nil {
 					w.do("online")
 				}

@@ -20,8 +20,7 @@ func TestKeepListOnlyProtects(t *testing.T) {
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
 		assert.NilError(t, err)
-		script := string(archive.Files[0].Data)
-		c, err := testkit.Run(filepath.Join(t.TempDir(), "root"), testkit.AnyDriver(script), script)
+		c, err := testkit.Run(filepath.Join(t.TempDir(), "root"), testkit.DrawnFor(archive), string(archive.Files[0].Data))
 		assert.NilError(t, err)
 		judge := func(list ...scan.KeepEntry) map[string]scan.Verdict {
 			in := testkit.Input(t, c)

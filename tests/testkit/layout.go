@@ -14,12 +14,22 @@ func (r *Root) furnish() error {
 	if r.Driver == "overlay2" || r.Driver == "fuse-overlayfs" {
 		dir = r.Driver + "/l"
 	}
+	if r.Driver == "aufs" {
+		for _, dir := range []string{"aufs/layers", "aufs/mnt"} {
+			if err := os.MkdirAll(r.path(dir), 0o711); err != nil {
+				return err
+			}
+		}
+	}
 	return os.MkdirAll(r.path(dir), 0o711)
 }
 
 func (r *Root) layerDir(id string) string {
-	if r.Driver == "vfs" {
+	switch r.Driver {
+	case "vfs":
 		return filepath.Join("vfs/dir", id)
+	case "aufs":
+		return filepath.Join("aufs/diff", id)
 	}
 	return filepath.Join(r.Driver, id)
 }
@@ -77,4 +87,20 @@ func (r *Root) overlay(name, id string, written bool, below []string) error {
 		}
 	}
 	return nil
+}
+
+// aufs makes a layer of aufs: its directory, where it is mounted, and the list
+// of all layers below.
+func (r *Root) aufs(name, id string, below []string) error {
+	var list strings.Builder
+	for _, b := range below {
+		list.WriteString(r.layers[b] + "\n")
+	}
+	if err := os.MkdirAll(r.path("aufs/mnt/"+id), 0o711); err != nil {
+		return err
+	}
+	if err := r.write(r.layerDir(id)+"/file", name); err != nil {
+		return err
+	}
+	return r.write("aufs/layers/"+id, list.String())
 }

@@ -5,20 +5,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 )
 
 // OldDrivers are the storage drivers of Docker before 1.10.
 var OldDrivers = []string{"aufs", "btrfs", "devicemapper", "overlay", "vfs", "zfs"}
-
-// AnyDriver is a storage driver that a root file can be carried out with:
-// overlay2, or vfs for those of Docker before 1.10, which had none.
-func AnyDriver(script string) string {
-	if strings.HasPrefix(script, "before 1.10\n") {
-		return "vfs"
-	}
-	return "overlay2"
-}
 
 // before110 makes the empty root one of Docker before 1.10: what stands below
 // is written as that did.

@@ -13,11 +13,11 @@ import (
 )
 
 // RealRoots are the data roots that real daemons wrote, by storage driver.
-var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay"}
+var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs"}
 
 // OldRoots are those that daemons before 1.10 wrote, and such that 1.10 took
 // over.
-var OldRoots = []string{"vfs-1.9.1", "overlay-1.6.2", "vfs-1.10.3-migrated", "overlay-1.10.3-migrated"}
+var OldRoots = []string{"vfs-1.9.1", "overlay-1.6.2", "aufs-1.9.1", "aufs-1.6.2", "vfs-1.10.3-migrated", "overlay-1.10.3-migrated"}
 
 // A Truth is what is known of a real root: the daemon's own view before it was
 // broken, and what was broken.

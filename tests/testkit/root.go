@@ -130,6 +130,8 @@ func (r *Root) layer(name, id string, written bool, below []string) error {
 		return r.write(r.layerDir(id)+"/file", name)
 	case "overlay":
 		return r.overlay(name, id, written, below)
+	case "aufs":
+		return r.aufs(name, id, below)
 	}
 	return r.linked(name, id, below)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/rogpeppe/go-internal/txtar"
 	"go.etcd.io/bbolt"
 )
 
@@ -32,6 +33,19 @@ func Run(dir, driver, script string) (*Case, error) { return run(dir, driver, ""
 // is in use wherever its path has the id, and with the ids of Run the tests
 // that run beside this one would hold its layers.
 func RunApart(dir, driver, script string) (*Case, error) { return run(dir, driver, dir, script) }
+
+// DrawnFor is a storage driver that a root file has a section for: overlay2 if
+// it is one of them.
+func DrawnFor(file *txtar.Archive) string {
+	driver := ""
+	for _, section := range file.Files {
+		name, ok := strings.CutPrefix(section.Name, "want ")
+		if ok && (driver == "" || name == "overlay2") {
+			driver = name
+		}
+	}
+	return driver
+}
 
 func run(dir, driver, salt, script string) (*Case, error) {
 	lines := strings.Split(script, "\n")
