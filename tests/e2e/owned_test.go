@@ -89,6 +89,8 @@ func liveRestore(t *testing.T, h *host) []want {
 	writable, _ := h.ContainerLayers(t, h.up)
 	h.Stop(t)
 	h.assertVerdict(t, writable, isUsed, "--data-root", h.Root)
+	out := h.offline(t, 1, "prune", "--force")
+	assert.Check(t, strings.Contains(out.Stderr, h.Root+": is in use though no daemon answers: "), out.Stderr)
 	dir, away := h.Path("containers/"+h.up), h.aside(t, h.up)
 	assert.NilError(t, os.Rename(dir, away))
 	h.assertVerdict(t, writable, isHeld, "--data-root", h.Root)

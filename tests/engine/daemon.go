@@ -149,6 +149,26 @@ const restartDelay = 1100 * time.Millisecond
 func (d *Daemon) Start(t TB) {
 	t.Helper()
 	time.Sleep(time.Until(d.ended.Add(restartDelay)))
+	if !d.TryStart(t) {
+		t.Fatalf("dockerd does not answer; the end of its log:\n%s", d.LogTail())
+	}
+}
+
+// TryStart starts dockerd, and reports whether it answers. It gives up, for
+// example, where somebody else has its data root.
+func (d *Daemon) TryStart(t TB) bool {
+	t.Helper()
+	d.spawn(t)
+	for end := time.Now().Add(patience); !d.answers(); time.Sleep(10 * time.Millisecond) {
+		if !d.Running() || time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Daemon) spawn(t TB) {
+	t.Helper()
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -171,11 +191,6 @@ func (d *Daemon) Start(t TB) {
 		close(done)
 	}()
 	d.done = done
-	for end := time.Now().Add(patience); !d.answers(); time.Sleep(10 * time.Millisecond) {
-		if !d.Running() || time.Now().After(end) {
-			t.Fatalf("dockerd does not answer; the end of its log:\n%s", d.logTail())
-		}
-	}
 }
 
 // answers reports whether the daemon takes requests.
@@ -231,7 +246,7 @@ func (d *Daemon) Stop(t TB) {
 	select {
 	case <-d.done:
 	case <-time.After(patience):
-		t.Fatalf("dockerd (pid %d) does not stop; the end of its log:\n%s", d.PID(), d.logTail())
+		t.Fatalf("dockerd (pid %d) does not stop; the end of its log:\n%s", d.PID(), d.LogTail())
 	}
 }
 
@@ -284,8 +299,8 @@ func (d *Daemon) cleanUp(t TB) {
 
 func (d *Daemon) logFile() string { return filepath.Join(d.Dir, "log") }
 
-// logTail is the end of dockerd's log.
-func (d *Daemon) logTail() string {
+// LogTail is the end of dockerd's log.
+func (d *Daemon) LogTail() string {
 	data, err := os.ReadFile(d.logFile())
 	if err != nil {
 		return err.Error()

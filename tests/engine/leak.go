@@ -19,6 +19,7 @@ type Interrupted struct {
 	Layer      string // the second layer
 	WriteSet   string // its record in the making
 	Temp       string // the unpacked archive, which the daemon's next start removes
+	Archive    []byte // what was loaded: never:2
 }
 
 // KillInImport kills the daemon while it takes in an import of size bytes.
@@ -36,7 +37,7 @@ func (d *Daemon) KillInLoad(t TB, size int) Interrupted {
 	t.Helper()
 	first := Tar(append(d.Base(t), File{Name: "first", Data: strings.Repeat("1", size)})...)
 	archive := Archive("never:2", first, manyFiles(size))
-	var left Interrupted
+	left := Interrupted{Archive: archive}
 	left.Chain = d.Chains() + "/" + strings.TrimPrefix(DiffID(first), "sha256:")
 	layers, sets, temps := d.Layers(), d.List(d.ImageDir()+"/layerdb/tmp"), d.List("tmp")
 
