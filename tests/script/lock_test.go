@@ -19,9 +19,14 @@ func lock(ts *testscript.TestScript, _ bool, args []string) {
 
 // unlock PATH lets go of the lock once the daemon was asked for PATH.
 func unlock(ts *testscript.TestScript, _ bool, args []string) {
+	awaits(ts, false, args)
+	ts.Check(worldOf(ts).unlock())
+}
+
+// awaits PATH waits until the daemon was asked for PATH.
+func awaits(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)
 	for !w.wasAsked(args[0]) {
 		<-w.logged
 	}
-	ts.Check(w.unlock())
 }

@@ -54,6 +54,7 @@ func run(t *testing.T, dir string) {
 			"dies":      dies,
 			"lock":      lock,
 			"unlock":    unlock,
+			"awaits":    awaits,
 			"asked":     asked,
 		},
 		Setup: func(env *testscript.Env) error {
