@@ -29,6 +29,7 @@ type evidence struct {
 	Paths        []string
 	SizeBytes    int64
 	SizeComplete bool   // false: SizeBytes is a lower bound
+	SizeAtMost   bool   // others may have some of SizeBytes too
 	SizeProblem  string // the first thing that could not be read
 	ChangedAt    *time.Time
 	Age          string           // why age rules out work in flight, or does not
@@ -154,7 +155,7 @@ func newEvidence(seen *look, f *scan.Finding) *evidence {
 		Contents:  newContents(f.Parts[0].Note().Contents),
 		Labels:    evidenceLabels{Known: f.Labels.Known, Values: f.Labels.Values},
 		Path:      path.Join(seen.in.DataRoot, f.DataPath()),
-		SizeBytes: size.Bytes, SizeComplete: size.Complete, SizeProblem: size.Problem,
+		SizeBytes: size.Bytes, SizeComplete: size.Complete, SizeAtMost: size.AtMost, SizeProblem: size.Problem,
 		ChangedAt: moment(f.Changed()), Age: f.Age,
 		Parts: []evidencePart{}, Proof: answers(seen.graph, contract, f), Doubts: []evidenceDoubt{},
 		Because: []evidenceRef{}, WouldBeLive: wouldBeLive(f.Type),

@@ -77,7 +77,7 @@ func newFindingContext() *findingContext {
 	c.Header = formatter.SubHeaderContext{
 		"Schema": "SCHEMA", "ID": "ID", "Type": "TYPE", "Backend": "BACKEND", "Verdict": "VERDICT",
 		"Default": "DEFAULT", "Precious": "PRECIOUS", "Path": "PATH", "Paths": "PATHS",
-		"Size": formatter.SizeHeader, "SizeBytes": "SIZE BYTES", "SizeComplete": "SIZE COMPLETE",
+		"Size": formatter.SizeHeader, "SizeBytes": "SIZE BYTES", "SizeComplete": "SIZE COMPLETE", "SizeAtMost": "SIZE AT MOST",
 		"LastChanged": "LAST CHANGED", "ChangedAt": "CHANGED AT", "Was": "WAS",
 		"Labels": formatter.LabelsHeader, "Reason": "REASON",
 	}
@@ -98,6 +98,7 @@ type findingJSON struct {
 	Paths        []string          // absolute; every path that belongs to it
 	SizeBytes    *int64            // disk blocks, hard links once; null if not measured
 	SizeComplete bool              // false: SizeBytes is a lower bound, or null
+	SizeAtMost   bool              // others may have some of SizeBytes too: subvolumes of a btrfs without quota
 	ChangedAt    *string           // RFC 3339, UTC; the newest change that is known
 	Was          string            // what a person would call it; "" if nothing tells
 	Labels       map[string]string // null: unknown, for the record that would tell is gone
@@ -109,7 +110,7 @@ func (c *findingContext) MarshalJSON() ([]byte, error) {
 	row := findingJSON{
 		Schema: schemaVersion, ID: c.f.ID, Type: c.Type(), Backend: c.f.Backend, Verdict: c.Verdict(),
 		Default: c.f.Default, Precious: c.f.Precious, Path: c.absolute(c.f.DataPath()), Paths: c.absolutes(),
-		SizeBytes: c.SizeBytes(), SizeComplete: c.SizeComplete(), Was: c.f.Was, Reason: c.f.Reason,
+		SizeBytes: c.SizeBytes(), SizeComplete: c.SizeComplete(), SizeAtMost: c.SizeAtMost(), Was: c.f.Was, Reason: c.f.Reason,
 	}
 	if at := c.ChangedAt(); at != "" {
 		row.ChangedAt = &at
@@ -161,7 +162,8 @@ func (c *findingContext) Paths() []string {
 	return paths
 }
 
-// Size is for people: "1.2GB", ">1.2GB" if some of it could not be read.
+// Size is for people: "1.2GB", ">1.2GB" if some of it could not be read,
+// "<1.2GB" if others may have some of it too.
 func (c *findingContext) Size() string {
 	if !c.l.sizes {
 		return "N/A"
@@ -179,6 +181,10 @@ func (c *findingContext) SizeBytes() *int64 {
 
 // SizeComplete is false where SizeBytes is a lower bound.
 func (c *findingContext) SizeComplete() bool { return c.l.sizes && c.f.Size().Complete }
+
+// SizeAtMost is true where others may have some of SizeBytes too: so much is
+// not free once this has gone.
+func (c *findingContext) SizeAtMost() bool { return c.l.sizes && c.f.Size().AtMost }
 
 // LastChanged is for people: "5 weeks ago".
 func (c *findingContext) LastChanged() string {
@@ -250,8 +256,13 @@ func (c *findingContext) absolutes() []string {
 // humanSize prints a size as the docker CLI does.
 func humanSize(u scan.Usage) string {
 	size := units.HumanSize(float64(u.Bytes))
-	if !u.Complete {
+	switch {
+	case !u.Complete && u.AtMost:
+		return "~" + size
+	case !u.Complete:
 		return ">" + size
+	case u.AtMost:
+		return "<" + size
 	}
 	return size
 }

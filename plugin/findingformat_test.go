@@ -33,7 +33,7 @@ func TestFindingFormats(t *testing.T) {
 		"table-notrunc.golden": render(t, "", whole, false, false),
 		"table-nosize.golden":  render(t, "", listing{trunc: true}, false, false),
 		"table-own.golden":     render(t, `table {{.ID}}\t{{.Labels}}\t{{.SizeBytes}}\t{{upper .Type}}\t{{join .Paths ","}}`, short, false, false),
-		"template.golden":      render(t, "{{.Schema}} {{.ID}} {{.Type}} {{.Backend}} {{.Verdict}} {{.Default}} {{.Precious}} {{.Path}} {{.Paths}} {{.Size}} {{.SizeBytes}} {{.SizeComplete}} {{.LastChanged}} {{.ChangedAt}} {{.Was}} {{.Labels}} {{.Reason}}", short, false, false),
+		"template.golden":      render(t, "{{.Schema}} {{.ID}} {{.Type}} {{.Backend}} {{.Verdict}} {{.Default}} {{.Precious}} {{.Path}} {{.Paths}} {{.Size}} {{.SizeBytes}} {{.SizeComplete}} {{.SizeAtMost}} {{.LastChanged}} {{.ChangedAt}} {{.Was}} {{.Labels}} {{.Reason}}", short, false, false),
 		"quiet.golden":         render(t, "", short, true, false),
 		"json.golden":          render(t, "json", whole, false, false),
 		"json-nosize.golden":   render(t, "json", listing{}, false, false),
@@ -50,7 +50,7 @@ func TestJSONFields(t *testing.T) {
 			assert.NilError(t, json.Unmarshal([]byte(line), &row))
 			assert.DeepEqual(t, sortedKeys(row), []string{
 				"Backend", "ChangedAt", "Default", "ID", "Labels", "Path", "Paths", "Precious", "Reason", "Schema",
-				"SizeBytes", "SizeComplete", "Type", "Verdict", "Was",
+				"SizeAtMost", "SizeBytes", "SizeComplete", "Type", "Verdict", "Was",
 			})
 			assert.Equal(t, row["Schema"], 1.0)
 			assert.Equal(t, len(row["ID"].(string)), 64)
@@ -113,5 +113,17 @@ func TestSafeJSON(t *testing.T) {
 		var back string
 		assert.NilError(t, json.Unmarshal(out, &back))
 		assert.Equal(t, back, in)
+	}
+}
+
+// What is not sure of a size shows.
+func TestHumanSize(t *testing.T) {
+	for want, u := range map[string]scan.Usage{
+		"1.5MB":  {Bytes: 1_500_000, Complete: true},
+		">1.5MB": {Bytes: 1_500_000},
+		"<1.5MB": {Bytes: 1_500_000, Complete: true, AtMost: true},
+		"~1.5MB": {Bytes: 1_500_000, AtMost: true},
+	} {
+		assert.Equal(t, humanSize(u), want)
 	}
 }

@@ -219,6 +219,7 @@ func newTally() tally { return tally{usage: scan.Usage{Complete: true}} }
 func (t *tally) add(f *scan.Finding) {
 	size := f.Size()
 	t.usage.Complete = t.usage.Complete && size.Complete
+	t.usage.AtMost = t.usage.AtMost || size.AtMost
 	t.usage.Bytes += size.Bytes
 	t.count++
 }

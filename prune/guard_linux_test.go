@@ -24,7 +24,7 @@ func TestDriverDirectoryIsNotEmptied(t *testing.T) {
 	assert.NilError(t, err)
 	x := &run{Runner: &Runner{Tree: read}}
 	s := &Step{Backend: "overlay", Objects: []*scan.Object{{Node: layer(id), Stamp: info.Stamp}}}
-	mv := &journal.Move{From: name, Is: journal.IdentityOf(info.Stamp)}
+	mv := &journal.Move{From: name, Is: journal.IdentityOf(info.Stamp, info.Subvolume)}
 	assert.ErrorContains(t, x.same(s, mv), "is all that is left in overlay")
 	assert.NilError(t, os.Mkdir(filepath.Join(dir, "overlay/other"), 0o700))
 	assert.NilError(t, x.same(s, mv))

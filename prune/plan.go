@@ -84,7 +84,7 @@ func moves(s *Step) []journal.Move {
 	var data, links, records []journal.Move
 	files := map[string]bool{}
 	for _, o := range s.Objects {
-		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp)}
+		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp, o.Note().Subvolume)}
 		if o.Kind == scan.KindLayer || o.Kind == scan.KindPart {
 			data = append(data, m)
 			files[m.From] = o.Medium == scan.File

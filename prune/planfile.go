@@ -91,7 +91,7 @@ func (s *Saved) Check(tree scan.Tree, h *scan.Host) error {
 	if err != nil {
 		return err
 	}
-	if s.Plan.Root.Inode != root.Inode || !s.Plan.Root.Birth.Equal(root.Birth) || s.FileSystem != id {
+	if s.Plan.Root.Inode != root.Inode || s.Plan.Root.Subvolume != root.Subvolume || !s.Plan.Root.Birth.Equal(root.Birth) || s.FileSystem != id {
 		return fmt.Errorf("made for another directory than the one that is %s now", h.DataRoot)
 	}
 	return nil
@@ -99,7 +99,7 @@ func (s *Saved) Check(tree scan.Tree, h *scan.Host) error {
 
 func rootOf(tree scan.Tree) (journal.Identity, error) {
 	info, err := tree.Stat(".")
-	return journal.IdentityOf(info.Stamp), err
+	return journal.IdentityOf(info.Stamp, info.Subvolume), err
 }
 
 // A Change is a step of a saved plan that does not hold any more.
@@ -164,7 +164,7 @@ func (x *index) since(s *Step) string {
 	for _, o := range x.of[s.Objects[0].Node].Parts {
 		at := slices.IndexFunc(s.Objects, func(p *scan.Object) bool { return p.Node == o.Node })
 		was := s.Objects[at]
-		if was.Stamp.Inode != o.Stamp.Inode || !was.Stamp.Birth.Equal(o.Stamp.Birth) ||
+		if was.Stamp.Inode != o.Stamp.Inode || was.Note().Subvolume != o.Note().Subvolume || !was.Stamp.Birth.Equal(o.Stamp.Birth) ||
 			!was.Stamp.Change.Equal(o.Stamp.Change) || !slices.Equal(was.Paths(), o.Paths()) {
 			return "it has changed since the plan was saved"
 		}

@@ -170,7 +170,7 @@ func fits(tree scan.Tree, mv *journal.Move, name string) error {
 		return err
 	}
 	info, err := tree.Stat(name)
-	if err == nil && !mv.Is.Fits(info.Stamp) {
+	if err == nil && !mv.Is.Fits(journal.IdentityOf(info.Stamp, info.Subvolume)) {
 		err = fmt.Errorf("%s: is not what was shown", name)
 	}
 	return err

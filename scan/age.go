@@ -42,6 +42,8 @@ type age struct {
 func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 	made := o.Made()
 	switch {
+	case o.untold():
+		return age{verdict: Young, text: "when it was made is not known"}
 	case made.After(p.Now) || o.Stamp.Change.After(p.Now):
 		return age{verdict: Young, text: "its time lies in the future"}
 	case !h.OldestWriteSet.IsZero() && !made.Before(h.OldestWriteSet.Add(-writeSetMargin)):
@@ -80,6 +82,9 @@ func (p Policy) unchanged(h *Host, o *Object) age {
 	newest := o.Usage.Newest
 	if o.Stamp.Change.After(newest) {
 		newest = o.Stamp.Change
+	}
+	if made := o.Made(); made.After(newest) {
+		newest = made // a copy that has the times of its origin
 	}
 	if !newest.After(p.Now) && !o.Usage.Complete {
 		return age{verdict: Young, text: "its newest change is not known: " + o.Usage.Problem}

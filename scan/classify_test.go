@@ -362,6 +362,7 @@ func TestCreatedByTheMedium(t *testing.T) {
 		want    Verdict
 	}{
 		"long ago":     {old, nil, Orphan},
+		"after start":  {now.Add(-47 * time.Hour), nil, Orphan},
 		"just now":     {now.Add(-time.Minute), nil, Young},
 		"in future":    {now.Add(time.Minute), nil, Young},
 		"cannot tell":  {time.Time{}, errors.New("inappropriate ioctl for device"), Unsure},
@@ -377,7 +378,10 @@ func TestCreatedByTheMedium(t *testing.T) {
 			g := Scan(t.Context(), &Input{Backends: []*Backend{b}, Now: func() time.Time { return now }}, nil)
 			g.Reports = append(g.Reports, testGraph().Reports...)
 			online(g, now.Add(-48*time.Hour))
+			g.Object(n).Usage = &Usage{Newest: old, Complete: true}
 			assert.Equal(t, verdictOf(t, g, n), tc.want)
+			age := policy.ageOf(&g.Host, AgeMade, g.Object(n))
+			assert.Equal(t, age.verdict == Orphan, tc.want == Orphan, "%+v", age)
 			doubted := len(g.Doubts) == 1 && slices.Equal(g.Doubts[0].Scope.Nodes, []Node{n})
 			assert.Equal(t, doubted, tc.want == Unsure, "%v", g.Doubts)
 		})

@@ -60,6 +60,7 @@ func (f *Finding) Size() Usage {
 		sum.Inodes += u.Inodes
 		sum.Telling = append(sum.Telling, u.Telling...)
 		sum.Complete = sum.Complete && u.Complete
+		sum.AtMost = sum.AtMost || u.AtMost
 		if sum.Problem == "" {
 			sum.Problem = u.Problem
 		}

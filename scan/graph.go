@@ -75,6 +75,10 @@ func (n Node) String() string { return n.Kind.String() + " " + n.Name }
 // A Stamp is what a file looked like when it was listed (statx). Device and
 // mount id hold for one boot only. Birth is zero where the kernel or the file
 // system does not tell it; Mount is zero where the kernel does not.
+//
+// The top directory of each subvolume of a btrfs has the same inode, and all
+// times of the subvolume that it was made from. Its Birth is the subvolume's
+// own.
 type Stamp struct {
 	Device uint64    `json:"device"`
 	Inode  uint64    `json:"inode"`
@@ -100,6 +104,7 @@ type Medium string
 const (
 	Directory Medium = "directory"
 	File      Medium = "file"
+	Subvolume Medium = "subvolume" // of a btrfs: a directory to everybody, but for how it begins and how it goes
 )
 
 // An Object is a node that takes space on disk.
@@ -120,12 +125,14 @@ type Object struct {
 type Notes struct {
 	Paths []string `json:"paths,omitempty"` // below the data root, the main one first, where its name is not its one path: see [Object.Paths]
 	// Created is when its medium says that it was made, where the stamp does
-	// not tell: see [Backend].Created. Nil for others.
-	Created *time.Time `json:"created,omitempty"`
-	Missing string     `json:"missing,omitempty"` // the data that this record names and that is not there
-	Was     string     `json:"was,omitempty"`     // what a person would call it, where that can still be told
-	Origin  string     `json:"origin,omitempty"`  // a registry that has it: a repository's name
-	Labels  Labels     `json:"labels,omitzero"`
+	// not tell: see [Backend].Created. Nil for others; zero if the medium does
+	// not tell either.
+	Created   *time.Time `json:"created,omitempty"`
+	Subvolume uint64     `json:"subvolume,omitempty"` // its number: no other of the file system ever has it
+	Missing   string     `json:"missing,omitempty"`   // the data that this record names and that is not there
+	Was       string     `json:"was,omitempty"`       // what a person would call it, where that can still be told
+	Origin    string     `json:"origin,omitempty"`    // a registry that has it: a repository's name
+	Labels    Labels     `json:"labels,omitzero"`
 	// Of a storage driver that the daemon does not use: the newest change of
 	// its records and of its own directories, and what is in it.
 	Recorded *time.Time `json:"recorded,omitempty"`
@@ -172,12 +179,19 @@ func (o *Object) Made() time.Time {
 	return o.Stamp.Made()
 }
 
+// untold reports an object of which nothing tells when it was made.
+func (o *Object) untold() bool {
+	created := o.Note().Created
+	return created != nil && created.IsZero()
+}
+
 // Usage is what a walk of an object's paths found.
 type Usage struct {
 	Bytes    int64     `json:"bytes"` // what would be free without it: st_blocks × 512 of each inode that has no name elsewhere
 	Inodes   int64     `json:"inodes"`
 	Newest   time.Time `json:"newest"`            // newest change (ctime) at or below
 	Complete bool      `json:"complete"`          // false: some part could not be read; Bytes is a lower bound
+	AtMost   bool      `json:"atMost,omitempty"`  // Bytes may be others' too: what a subvolume shares with its origin, where no quota group tells
 	Problem  string    `json:"problem,omitempty"` // the first thing that could not be read
 	// MountsOnly says that nothing was left out but other file systems that are
 	// mounted below.

@@ -53,6 +53,20 @@ type Info struct {
 	Bytes int64 // on disk: st_blocks × 512
 	Links uint64
 	Stamp Stamp
+	// Subvolume is the number of the subvolume of a btrfs whose top directory
+	// it is; 0 for everything else.
+	Subvolume uint64
+}
+
+// Medium is what it is made of.
+func (i Info) Medium() Medium {
+	switch {
+	case i.Subvolume != 0:
+		return Subvolume
+	case i.Mode.IsDir():
+		return Directory
+	}
+	return File
 }
 
 // ReaderAt is an open file.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -61,9 +62,14 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 				continue
 			}
 			made, err := b.Created(ctx, in, o)
-			o.Annotate().Created = &made
 			if err == nil && made.IsZero() {
 				err = errors.New("not told")
+			}
+			if err != nil {
+				made = time.Time{}
+			}
+			if !made.Equal(o.Stamp.Made()) {
+				o.Annotate().Created = &made
 			}
 			if err != nil {
 				g.Doubt(Doubt{
@@ -88,7 +94,7 @@ func (g *Graph) addLate(in *Input) {
 		if err != nil || !info.Mode.IsDir() {
 			continue
 		}
-		g.Add(Object{Node: n, Backend: g.backendOf(in, n), Medium: Directory, Stamp: info.Stamp})
+		g.Add(Object{Node: n, Backend: g.backendOf(in, n), Medium: info.Medium(), Stamp: info.Stamp})
 	}
 }
 

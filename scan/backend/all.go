@@ -10,6 +10,7 @@ import "github.com/docker-orphans/docker-orphans/scan"
 // All lists every backend that can be scanned.
 var All = []*scan.Backend{
 	Aufs,
+	Btrfs,
 	FuseOverlayfs,
 	Overlay,
 	Overlay2,

@@ -67,7 +67,10 @@ func (d *dirs) read(in *scan.Input, e scan.Entry) *scan.Page {
 	}
 	o := scan.Object{
 		Node: scan.Node{Kind: scan.KindLayer, Name: name}, Backend: d.backend,
-		Medium: scan.Directory, Stamp: info.Stamp, Unrecognised: unrecognised(e.Name, info.Mode),
+		Medium: info.Medium(), Stamp: info.Stamp, Unrecognised: unrecognised(e.Name, info.Mode),
+	}
+	if info.Subvolume != 0 {
+		o.Annotate().Subvolume = info.Subvolume
 	}
 	if o.Unrecognised != "" {
 		o.Name = d.dir + "/" + scan.Printable(e.Name)

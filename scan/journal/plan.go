@@ -65,16 +65,21 @@ type Move struct {
 // machine was started again: mount ids and device numbers do not survive that
 // (rule 8).
 type Identity struct {
-	Inode uint64    `json:"inode,omitempty"`
-	Birth time.Time `json:"birth,omitzero"` // zero where the file system does not tell
+	Inode     uint64    `json:"inode,omitempty"`
+	Birth     time.Time `json:"birth,omitzero"`      // zero where the file system does not tell
+	Subvolume uint64    `json:"subvolume,omitempty"` // of a btrfs, whose top it is: all have the same inode
 }
 
-// IdentityOf is the identity of what has this stamp.
-func IdentityOf(s scan.Stamp) Identity { return Identity{Inode: s.Inode, Birth: s.Birth} }
+// IdentityOf is the identity of what has this stamp, and is the top of this
+// subvolume if that is not 0.
+func IdentityOf(s scan.Stamp, subvolume uint64) Identity {
+	return Identity{Inode: s.Inode, Birth: s.Birth, Subvolume: subvolume}
+}
 
-// Fits reports whether a stamp is of the same thing.
-func (i Identity) Fits(s scan.Stamp) bool {
-	return i.Inode == s.Inode && (i.Birth.IsZero() || s.Birth.IsZero() || i.Birth.Equal(s.Birth))
+// Fits reports whether the two are of the same thing.
+func (i Identity) Fits(other Identity) bool {
+	return i.Inode == other.Inode && i.Subvolume == other.Subvolume &&
+		(i.Birth.IsZero() || other.Birth.IsZero() || i.Birth.Equal(other.Birth))
 }
 
 // Place is where a run puts what a move of a step takes, below the data root.

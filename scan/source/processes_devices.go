@@ -55,11 +55,17 @@ func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, e
 			d.sites[o.Stamp.Device] = inData
 		}
 	}
-	magic, err := process.FileSystem(in.DataRoot)
-	if err != nil && !process.Gone(err) { // a tree need not be where it is said to be
-		return nil, err
+	dirs := []string{in.DataRoot}
+	for _, b := range in.Backends {
+		dirs = append(dirs, path.Join(in.DataRoot, b.Dir)) // it may be a disk of its own
 	}
-	d.btrfs = magic == process.Btrfs
+	for _, dir := range dirs {
+		magic, err := process.FileSystem(dir)
+		if err != nil && !process.Gone(err) { // a tree need not be where it is said to be
+			return nil, err
+		}
+		d.btrfs = d.btrfs || magic == process.Btrfs
+	}
 	return d, d.survey(ctx, in.Proc)
 }
 

@@ -1,8 +1,6 @@
 package source
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -11,7 +9,9 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/process"
+	"github.com/docker-orphans/docker-orphans/tests/subvolume"
 )
 
 func TestDevices(t *testing.T) {
@@ -101,33 +101,28 @@ func TestProcessesSwapBelowANameWithASpace(t *testing.T) {
 }
 
 // On btrfs each subvolume has a device of its own, mount tables have another,
-// and so have the files of subvolumes that a container made in its layer.
+// and so have the files of subvolumes that a container made in its layer. It
+// may be a disk of its own.
 func TestProcessesOnBtrfs(t *testing.T) {
-	if _, err := exec.LookPath("mkfs.btrfs"); err != nil || os.Geteuid() != 0 {
-		t.Skip("needs root and mkfs.btrfs")
+	for name, disk := range map[string]string{"the data root": ".", "the driver's directory": "btrfs"} {
+		t.Run(name, func(t *testing.T) { processesOnBtrfs(t, disk) })
 	}
-	dir := t.TempDir()
-	image, root := filepath.Join(dir, "image"), filepath.Join(dir, "root")
-	putDirs(t, dir, "root")
-	putFile(t, dir, "image", "")
-	assert.NilError(t, os.Truncate(image, 200<<20))
-	out, err := exec.Command("mkfs.btrfs", "-q", image).CombinedOutput()
-	assert.NilError(t, err, "%s", out)
-	if out, err := exec.Command("mount", "-o", "loop", image, root).CombinedOutput(); err != nil {
-		t.Skipf("needs loop devices and btrfs: %v: %s", err, out)
-	}
-	t.Cleanup(func() { assert.Check(t, unix.Unmount(root, unix.MNT_DETACH)) })
+}
 
+func processesOnBtrfs(t *testing.T, disk string) {
+	root := t.TempDir()
+	putDirs(t, root, disk)
+	mounted := subvolume.Mount(t)
+	assert.NilError(t, unix.Mount(mounted, filepath.Join(root, disk), "", unix.MS_BIND, ""))
+	t.Cleanup(func() { assert.Check(t, unix.Unmount(filepath.Join(root, disk), unix.MNT_DETACH)) })
 	putDirs(t, root, "btrfs/subvolumes")
 	layer := "btrfs/subvolumes/" + hex1
-	for _, name := range []string{layer, layer + "/nested"} {
-		out, err := exec.Command("btrfs", "subvolume", "create", filepath.Join(root, name)).CombinedOutput()
-		assert.NilError(t, err, "%s", out)
-	}
+	subvolume.Create(t, filepath.Join(root, layer))
+	subvolume.Create(t, filepath.Join(root, layer, "nested"))
 	putFile(t, root, layer+"/nested/file", "x")
 	lib := library(t, filepath.Join(root, layer))
 	in, g := inputOf(t, root)
-	in.Proc = "/proc"
+	in.Proc, in.Backends = "/proc", []*scan.Backend{backend.Btrfs}
 	info, err := in.Tree.Stat(layer)
 	assert.NilError(t, err)
 	g.Add(scan.Object{Node: scan.Node{Kind: scan.KindLayer, Name: layer}, Stamp: info.Stamp})

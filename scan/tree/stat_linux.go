@@ -7,22 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/btrfs"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
 // Stat implements [scan.Tree].
 func (d *Disk) Stat(name string) (scan.Info, error) {
 	var st beneath.Stat
+	var top btrfs.Subvolume
 	err := d.dirs.from(d.root, name, func(dir int, rest string) error {
-		if d.calls.Statx && d.calls.MountID && single(rest) {
-			return d.calls.Lstat(dir, &append([]byte(rest), 0)[0], &st)
-		}
-		fd, err := d.calls.Path(dir, rest)
-		if err != nil {
+		if err := d.stat(dir, rest, &st); err != nil || st.Inode != btrfs.Top || st.Type() != unix.S_IFDIR {
 			return err
 		}
-		defer unix.Close(fd) // nothing was written through it
-		return d.calls.Fstat(fd, &st)
+		var err error
+		top, err = d.top(dir, rest, &st)
+		return err
 	})
 	if err != nil {
 		return scan.Info{}, fail(name, err)
@@ -39,7 +38,39 @@ func (d *Disk) Stat(name string) (scan.Info, error) {
 			Birth:  st.Birth,
 			Change: st.Change,
 		},
+		Subvolume: top.ID,
 	}, nil
+}
+
+// stat describes what stands at a name.
+func (d *Disk) stat(dir int, name string, st *beneath.Stat) error {
+	if d.calls.Statx && d.calls.MountID && single(name) {
+		return d.calls.Lstat(dir, &append([]byte(name), 0)[0], st)
+	}
+	fd, err := d.calls.Path(dir, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) // nothing was written through it
+	return d.calls.Fstat(fd, st)
+}
+
+// top describes a directory that may be the top of a subvolume. That was born
+// when the subvolume was made: what its inode says is copied from its origin.
+func (d *Disk) top(dir int, name string, st *beneath.Stat) (btrfs.Subvolume, error) {
+	fd, err := d.calls.Dir(dir, name)
+	if err != nil {
+		return btrfs.Subvolume{}, err
+	}
+	defer unix.Close(fd) // nothing was written through it
+	if err := d.calls.Fstat(fd, st); err != nil {
+		return btrfs.Subvolume{}, err
+	}
+	s, ok, err := btrfs.Of(fd)
+	if ok {
+		st.Birth = s.Made
+	}
+	return s, err
 }
 
 // single reports a name of one element, which the kernel resolves without

@@ -15,6 +15,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
+	"github.com/docker-orphans/docker-orphans/tests/subvolume"
 )
 
 func TestStat(t *testing.T) {
@@ -120,5 +121,42 @@ func TestReadLink(t *testing.T) {
 			_, err := d.ReadLink(name)
 			assert.Error(t, err, name+": not a symbolic link")
 		}
+	})
+}
+
+// A snapshot was born when it was made, and has a number that no other has. All
+// else on a btrfs is as it says.
+func TestStatSubvolume(t *testing.T) {
+	root := subvolume.Mount(t)
+	subvolume.Create(t, filepath.Join(root, "base"))
+	assert.NilError(t, os.MkdirAll(filepath.Join(root, "base/dir"), 0o755))
+	time.Sleep(20 * time.Millisecond) // file systems' clocks tick coarsely
+	between := time.Now()
+	time.Sleep(20 * time.Millisecond)
+	assert.NilError(t, os.Mkdir(filepath.Join(root, "layers"), 0o755))
+	subvolume.Snapshot(t, filepath.Join(root, "base"), filepath.Join(root, "layers/copy"))
+	subvolume.Sync(t, root) // before 4.18 only what is on the disk can be asked for
+	everyMode(t, root, func(t *testing.T, d *Disk) {
+		stat := func(name string) scan.Info {
+			info, err := d.Stat(name)
+			assert.NilError(t, err)
+			return info
+		}
+		base, copied, dir := stat("base"), stat("layers/copy"), stat("layers/copy/dir")
+		assert.Equal(t, base.Stamp.Inode, copied.Stamp.Inode)
+		assert.Assert(t, base.Stamp.Birth.Before(between) && copied.Stamp.Birth.After(between), "%v %v", base.Stamp, copied.Stamp)
+		assert.Assert(t, base.Subvolume != 0 && copied.Subvolume != 0 && base.Subvolume != copied.Subvolume)
+		assert.Equal(t, dir.Subvolume, uint64(0))
+		assert.Equal(t, stat("layers").Subvolume, uint64(0))
+		assert.Assert(t, dir.Stamp.Birth.Before(between))
+
+		_, err := d.ReadDir("layers") // may keep it open
+		assert.NilError(t, err)
+		assert.Equal(t, stat("layers/copy"), copied)
+		assert.NilError(t, os.Rename(filepath.Join(root, "layers/copy"), filepath.Join(root, "moved")))
+		moved := stat("moved")
+		assert.NilError(t, os.Rename(filepath.Join(root, "moved"), filepath.Join(root, "layers/copy")))
+		assert.Equal(t, moved.Subvolume, copied.Subvolume)
+		assert.Equal(t, moved.Stamp.Birth, copied.Stamp.Birth)
 	})
 }

@@ -7,48 +7,53 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
-// file counts an entry that is not a directory, unless it has further names:
-// those are counted once all are met.
-func (w *worker) file(at *place, name []byte, st *beneath.Stat) {
-	if w.foreign(st) {
-		w.problem(at, string(name), errMount)
+// file counts an entry of f that is not a directory, unless it has further
+// names: those are counted once all are met.
+func (w *worker) file(f *frame, name []byte, st *beneath.Stat) {
+	if w.foreign(f, st) {
+		w.problem(f.at, string(name), errMount)
 		return
 	}
 	if st.Links <= 1 {
-		w.count(st)
-	} else if first := w.link(st); !first {
+		w.count(f, st)
+	} else if first := w.link(f, st); !first {
 		return
 	}
 	if by := w.watch[key(st)]; by != "" {
-		w.opened(at, string(name), by)
+		w.opened(f.at, string(name), by)
 	}
 }
 
-// link notes one of the names of an inode that has several, and reports whether
-// it is the first.
-func (w *worker) link(st *beneath.Stat) (first bool) {
+// link notes one of the names of an inode in f that has several, and reports
+// whether it is the first.
+func (w *worker) link(f *frame, st *beneath.Stat) (first bool) {
 	w.changed(st)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	file := w.linked[key(st)]
 	first = file.Names == 0
-	file.FileKey, file.Links, file.Bytes = key(st), int64(st.Links), st.Blocks*512
+	file.FileKey, file.Links = key(st), int64(st.Links)
+	if !f.counted {
+		file.Bytes = st.Blocks * 512
+	}
 	file.Names++
 	w.linked[key(st)] = file
 	return first
 }
 
-// directory counts a directory.
-func (w *worker) directory(at *place, name string, st *beneath.Stat) {
-	w.count(st)
+// directory counts a directory in f.
+func (w *worker) directory(f *frame, name string, st *beneath.Stat) {
+	w.count(f, st)
 	if by := w.watch[key(st)]; by != "" {
-		w.opened(at, name, by)
+		w.opened(f.at, name, by)
 	}
 }
 
-// count adds an inode.
-func (w *worker) count(st *beneath.Stat) {
-	w.sum.bytes += st.Blocks * 512
+// count adds an inode of what f is in.
+func (w *worker) count(f *frame, st *beneath.Stat) {
+	if !f.counted {
+		w.sum.bytes += st.Blocks * 512
+	}
 	w.sum.inodes++
 	w.changed(st)
 }
@@ -63,13 +68,13 @@ func key(st *beneath.Stat) scan.FileKey {
 	return scan.FileKey{Device: st.Device, Inode: st.Inode}
 }
 
-// foreign reports whether a file is on another mount; where mount ids are not
-// known, on another device.
-func (w *worker) foreign(st *beneath.Stat) bool {
+// foreign reports whether a file in f is on another mount; where mount ids are
+// not known, on another device.
+func (w *worker) foreign(f *frame, st *beneath.Stat) bool {
 	if st.Mount != 0 && w.mount != 0 {
 		return st.Mount != w.mount
 	}
-	return st.Device != w.device
+	return st.Device != f.device
 }
 
 // lstat describes an entry by a name of one element.

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/tests/subvolume"
 )
 
 func run(t testing.TB, name string, args ...string) {
@@ -100,33 +100,67 @@ func TestMountOverFile(t *testing.T) {
 	})
 }
 
-// TestSubvolume walks a btrfs: a name may be a subvolume, what is below is
-// another thing.
+// TestSubvolume walks a btrfs: a name may be a subvolume, and so may what is
+// below. Both count, and may be others' too.
 func TestSubvolume(t *testing.T) {
-	needRoot(t)
-	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		t.Skip("no mkfs.btrfs")
-	}
-	image := filepath.Join(t.TempDir(), "image")
-	run(t, "truncate", "-s", "128M", image)
-	run(t, "mkfs.btrfs", "-q", image)
-	root := t.TempDir()
-	if out, err := exec.Command("mount", "-o", "loop", image, root).CombinedOutput(); err != nil {
-		t.Skipf("no btrfs: %s", out)
-	}
-	t.Cleanup(func() { run(t, "umount", root) })
-	run(t, "btrfs", "subvolume", "create", filepath.Join(root, "layer"))
-	write(t, filepath.Join(root, "layer/a/f"), 10_000)
-	unix.Sync() // blocks are counted when they are written
-	want := counted(t, root, "layer")
-	everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
-		assert.DeepEqual(t, walk("layer"), want)
-	})
-	run(t, "btrfs", "subvolume", "create", filepath.Join(root, "layer/a/nested"))
-	write(t, filepath.Join(root, "layer/a/nested/f"), 10_000)
+	root := subvolume.Mount(t)
+	layer := subvolume.Create(t, filepath.Join(root, "layer"))
+	write(t, filepath.Join(layer, "a/f"), 10_000)
+	nested := subvolume.Create(t, filepath.Join(layer, "a/nested"))
+	write(t, filepath.Join(nested, "f"), 20_000)
+	deeper := subvolume.Snapshot(t, nested, filepath.Join(nested, "deeper"))
+	subvolume.Snapshot(t, layer, filepath.Join(root, "copy")) // with an empty directory where the other was
+	subvolume.ReadOnly(t, deeper)
+	subvolume.Sync(t, root) // blocks are counted when they are written
+	want := scan.Usage{Complete: true, AtMost: true, Bytes: 12288 + 2*20480, Inodes: 7}
 	everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
 		got := walk("layer")
-		assert.Equal(t, got.Problem, "layer/a/nested: is a subvolume or on another file system")
-		assert.Equal(t, got.Inodes, want.Inodes)
+		want.Newest = got.Newest
+		assert.DeepEqual(t, got, want)
+		assert.Equal(t, walk("copy").Inodes, int64(4))
+		assert.Assert(t, walk("copy").Complete)
 	})
+}
+
+// TestQuota takes a quota's word for what a subvolume alone has.
+func TestQuota(t *testing.T) {
+	root := subvolume.Mount(t)
+	layer := subvolume.Create(t, filepath.Join(root, "layer"))
+	write(t, filepath.Join(layer, "shared"), 10<<20)
+	nested := subvolume.Create(t, filepath.Join(layer, "nested"))
+	write(t, filepath.Join(nested, "f"), 5<<20)
+	subvolume.Snapshot(t, layer, filepath.Join(root, "copy"))
+	write(t, filepath.Join(layer, "own"), 2<<20)
+	subvolume.Quota(t, root)
+	subvolume.Sync(t, root)
+	everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
+		u := walk("layer")
+		assert.Assert(t, u.Complete && !u.AtMost)
+		assert.Assert(t, u.Bytes >= 7<<20 && u.Bytes < 8<<20, "%d", u.Bytes)
+		assert.Equal(t, u.Inodes, int64(5))
+	})
+}
+
+// TestSubvolumeMounted walks a subvolume that others are mounted in: what is on
+// the same file system is no part of it for that.
+func TestSubvolumeMounted(t *testing.T) {
+	root := subvolume.Mount(t)
+	other := subvolume.Create(t, filepath.Join(root, "other"))
+	write(t, filepath.Join(other, "f"), 10_000)
+	layer := subvolume.Create(t, filepath.Join(root, "layer"))
+	nested := subvolume.Create(t, filepath.Join(layer, "nested"))
+	for _, c := range []struct{ name, over string }{
+		{"over a directory", mkdir(t, layer, "dir")},
+		{"over a subvolume", nested},
+		{"over the name itself", layer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			mount(t, "--bind", other, c.over)
+			everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
+				u := walk("layer")
+				assert.Equal(t, u.Problem, strings.TrimPrefix(c.over, root+"/")+": is a mount point")
+				assert.Assert(t, u.Inodes < 3)
+			})
+		})
+	}
 }

@@ -18,6 +18,7 @@ type sum struct {
 	bytes   int64
 	inodes  int64
 	newest  time.Time
+	shared  bool // others may have some of the bytes too
 	trouble remark
 	unread  bool // of what is in trouble some is no mount
 	opened  remark
@@ -59,6 +60,7 @@ func (s *sum) add(other *sum) {
 	if other.newest.After(s.newest) {
 		s.newest = other.newest
 	}
+	s.shared = s.shared || other.shared
 	s.trouble.put(other.trouble)
 	s.unread = s.unread || other.unread
 	s.opened.put(other.opened)
@@ -73,6 +75,7 @@ func (s *sum) usage() scan.Usage {
 		Inodes:   s.inodes,
 		Newest:   s.newest,
 		Complete: s.trouble.text == "",
+		AtMost:   s.shared,
 		OpenedBy: s.opened.text,
 	}
 	if !u.Complete {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/btrfs"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
@@ -66,13 +67,16 @@ type walk struct {
 	watch   scan.Watch
 	workers sync.WaitGroup
 
+	asked sync.Once
+	quota btrfs.Quota // of the file system that subvolumes are met on
+
 	mu     sync.Mutex
 	linked map[scan.FileKey]scan.SharedFile // inodes with more than one name
 	sum    sum
 }
 
 // from walks one name. It is on a mount of its own unless its directory is on
-// the same; what is below it is on the same device as itself.
+// the same.
 func (k *walk) from(root int, name string) {
 	w := k.worker(territory{top: name})
 	defer w.done()
@@ -93,16 +97,16 @@ func (k *walk) from(root int, name string) {
 		return
 	}
 	w.mount = st.Mount
+	above := &frame{fd: dir, device: st.Device}
 	if err := w.lstat(dir, base, &st); err != nil {
 		w.problem(nil, base, err)
 		return
 	}
-	w.device = st.Device
 	if st.Type() != unix.S_IFDIR {
-		w.file(nil, []byte(base), &st)
+		w.file(above, []byte(base), &st)
 		return
 	}
-	if f, ok := w.enter(dir, nil, base); ok {
+	if f, ok := w.enter(above, base); ok {
 		w.push(f)
 		w.run()
 	} else if w.sum.trouble.text == "" {

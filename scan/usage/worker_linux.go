@@ -8,9 +8,8 @@ import (
 
 // A territory is what a walk of one name stays in.
 type territory struct {
-	top    string // the name
-	mount  uint64 // 0: not known
-	device uint64 // st_dev
+	top   string // the name
+	mount uint64 // 0: not known
 }
 
 // A worker is one goroutine of a walk: a depth-first search with a stack of
@@ -43,7 +42,7 @@ func (w *worker) run() {
 		case n > 0:
 			name := f.below[n-1]
 			f.below = f.below[:n-1]
-			below, ok := w.enter(f.fd, f.at, name)
+			below, ok := w.enter(f, name)
 			if ok && (n == 1 || !w.share(below)) {
 				w.push(below)
 			}
@@ -104,7 +103,7 @@ func (w *worker) read(f *frame) {
 		case st.Type() == unix.S_IFDIR:
 			f.below = append(f.below, string(e.Name))
 		default:
-			w.file(f.at, e.Name, &st)
+			w.file(f, e.Name, &st)
 		}
 	}
 }

@@ -30,6 +30,9 @@ func Input(t testing.TB, c *Case) *scan.Input {
 		Backends: []*scan.Backend{backend.Named(c.Driver)},
 		Bolt:     func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
 	}
+	if c.subvolumes != nil {
+		in.Tree = &snapshots{Tree: disk, made: c.subvolumes}
+	}
 	in.Host.DataRoot, in.Host.Now = in.DataRoot, time.Now()
 	if c.Daemon != nil {
 		in.Daemon = c.Daemon
@@ -61,4 +64,21 @@ func JudgeInput(t testing.TB, in *scan.Input, p scan.Policy) (*scan.Graph, []sca
 	findings, err := scan.Judge(t.Context(), in, g, p)
 	assert.NilError(t, err)
 	return g, findings
+}
+
+// snapshots is a tree on which some directories are tops of subvolumes: born
+// when those were made, whatever else their times say.
+type snapshots struct {
+	scan.Tree
+	made map[string]time.Time // by path; zero: the kernel does not tell
+}
+
+// Stat implements [scan.Tree].
+func (s *snapshots) Stat(name string) (scan.Info, error) {
+	info, err := s.Tree.Stat(name)
+	if made, ok := s.made[name]; ok && err == nil {
+		info.Subvolume = info.Stamp.Inode
+		info.Stamp.Birth, info.Stamp.Inode = made, 256
+	}
+	return info, err
 }

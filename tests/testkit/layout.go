@@ -30,6 +30,8 @@ func (r *Root) layerDir(id string) string {
 		return filepath.Join("vfs/dir", id)
 	case "aufs":
 		return filepath.Join("aufs/diff", id)
+	case "btrfs":
+		return filepath.Join("btrfs/subvolumes", id)
 	}
 	return filepath.Join(r.Driver, id)
 }

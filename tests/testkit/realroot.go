@@ -13,7 +13,7 @@ import (
 )
 
 // RealRoots are the data roots that real daemons wrote, by storage driver.
-var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs"}
+var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs"}
 
 // OldRoots are those that daemons before 1.10 wrote, and such that 1.10 took
 // over.

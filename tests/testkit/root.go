@@ -22,6 +22,8 @@
 //	now OFFSET                        the moment of judging
 //	with DRIVER STATEMENT             as if that were the driver; OTHER is one that it is not
 //	writing                           a process has a write-set open
+//	subvolume PATH [made=OFFSET]      that directory is a subvolume of a btrfs, made at now+OFFSET;
+//	                                  without it the kernel does not tell
 //
 // In paths and contents ROOT/ is the data root, LAYERS/ the driver's directory
 // of layers and DRIVER its name; {layer NAME}, {init NAME}, {chain IMAGE N}, {image
@@ -126,7 +128,7 @@ func (r *Root) layer(name, id string, written bool, below []string) error {
 	r.layers[name], r.lowers[name] = id, below
 	r.symbols[id] = "{layer " + name + "}"
 	switch r.Driver {
-	case "vfs":
+	case "vfs", "btrfs":
 		return r.write(r.layerDir(id)+"/file", name)
 	case "overlay":
 		return r.overlay(name, id, written, below)

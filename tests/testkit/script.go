@@ -19,9 +19,11 @@ type Case struct {
 	Host   scan.Host // the parts that the statements set
 	Policy scan.Policy
 
-	others  map[string]*Root // what other drivers have in the root
-	proc    string           // the process table, made when first needed
-	machine string           // where the files of the machine are; "" if it has none
+	others     map[string]*Root     // what other drivers have in the root
+	subvolumes map[string]time.Time // by path: when each was made; zero: not told
+
+	proc    string // the process table, made when first needed
+	machine string // where the files of the machine are; "" if it has none
 }
 
 // Run carries out the statements of a root file in a new data root of a
@@ -106,6 +108,8 @@ func (c *Case) Statement(line string) error {
 		return c.machineFile(name, content)
 	case "online", "now", "writing":
 		return c.time(word, fields)
+	case "subvolume":
+		return c.subvolume(fields)
 	}
 	return c.file(word, rest)
 }
@@ -138,6 +142,23 @@ func (c *Case) Other() string {
 		return "overlay2"
 	}
 	return "vfs"
+}
+
+// subvolume has a directory look like the top of a subvolume.
+func (c *Case) subvolume(fields []string) error {
+	made := time.Time{}
+	for _, f := range fields[1:] {
+		offset, err := time.ParseDuration(strings.TrimPrefix(f, "made="))
+		if err != nil {
+			return err
+		}
+		made = time.Now().Add(offset)
+	}
+	if c.subvolumes == nil {
+		c.subvolumes = map[string]time.Time{}
+	}
+	c.subvolumes[fields[0]] = made
+	return nil
 }
 
 // on returns what follows "NAME on".

@@ -1,0 +1,90 @@
+//go:build linux
+
+// Package subvolume gives tests a btrfs of their own, and subvolumes on it.
+package subvolume
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mount returns the path of a new btrfs, which goes when the test ends. It
+// takes root.
+func Mount(t testing.TB) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("mounts a btrfs: needs root")
+	}
+	image := filepath.Join(t.TempDir(), "image")
+	run(t, "truncate", "-s", "256M", image)
+	run(t, "mkfs.btrfs", "-q", image)
+	return Image(t, image)
+}
+
+// Image mounts a btrfs that is in a file until the test ends.
+func Image(t testing.TB, image string) string {
+	t.Helper()
+	root := t.TempDir()
+	run(t, "mount", "-o", "loop", image, root)
+	t.Cleanup(func() { run(t, "umount", root) })
+	return root
+}
+
+// Create makes a subvolume.
+func Create(t testing.TB, path string) string {
+	t.Helper()
+	run(t, "btrfs", "subvolume", "create", path)
+	return path
+}
+
+// Snapshot makes a subvolume that begins as a copy of another.
+func Snapshot(t testing.TB, of, path string) string {
+	t.Helper()
+	run(t, "btrfs", "subvolume", "snapshot", of, path)
+	return path
+}
+
+// ReadOnly makes a subvolume read-only until the test ends.
+func ReadOnly(t testing.TB, path string) {
+	t.Helper()
+	run(t, "btrfs", "property", "set", "-ts", path, "ro", "true")
+	t.Cleanup(func() {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			run(t, "btrfs", "property", "set", "-ts", path, "ro", "false")
+		}
+	})
+}
+
+// Quota has the file system count what is in each subvolume, and waits until it
+// has.
+func Quota(t testing.TB, root string) {
+	t.Helper()
+	run(t, "btrfs", "quota", "enable", root)
+	run(t, "btrfs", "quota", "rescan", "-w", root)
+}
+
+// Sync has everything written, and counted.
+func Sync(t testing.TB, root string) {
+	t.Helper()
+	fd, err := unix.Open(root, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatalf("sync: %v", err)
+	}
+	defer unix.Close(fd) // nothing was written through it
+	if err := unix.Syncfs(fd); err != nil {
+		t.Fatalf("sync: %v", err)
+	}
+}
+
+func run(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v: %s", name, args, err, out)
+	}
+}
