@@ -33,8 +33,8 @@ var exitMeanings = []struct {
 }{
 	{exitDone, "done, or nothing to do"},
 	{exitError, "an error"},
-	{exitFound, "with --exit-code: orphans were found"},
-	{exitUnsure, "with --exit-code: no orphan, but something could not be judged"},
+	{exitFound, "with --exit-code: orphans were found; of check: damage"},
+	{exitUnsure, "with --exit-code: no orphan, but something could not be judged; of check: could not be read"},
 	{exitPartly, "done in part: the messages say what was left"},
 	{exitBusy, "another run is going on"},
 	{exitUsage, "wrong usage: an unknown command, flag, filter or template"},

@@ -120,6 +120,7 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 		newInspectCommand(dockerCLI, options),
 		newWhichCommand(dockerCLI, options),
 		newUsageCommand(dockerCLI, options),
+		newCheckCommand(dockerCLI, options),
 		newPruneCommand(dockerCLI, options),
 		newRemoveCommand(dockerCLI, options),
 		newRestoreCommand(dockerCLI, options),

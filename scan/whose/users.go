@@ -33,6 +33,10 @@ func (x *Index) users(a *Answer, nodes ...scan.Node) {
 			}
 		}
 	}
+	a.sort()
+}
+
+func (a *Answer) sort() {
 	slices.SortFunc(a.Images, func(a, b Layer) int {
 		return cmp.Or(tagged(a.Image)-tagged(b.Image), a.Of-b.Of, strings.Compare(a.Image, b.Image))
 	})

@@ -1,0 +1,229 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/formatter"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/whose"
+)
+
+func newCheckCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "check [OPTIONS]",
+		Short: "Look for damage: records without data, and data without records",
+		Long: "Look for damage in both directions. Of each record whose data is gone it says what fails\n" +
+			"because of it, and what helps. Nothing is changed. What only a build names, or a record of\n" +
+			"Docker before 1.10, may be gone in good order and is no damage.\n\n" +
+			"Data without records are orphans: ls lists them." +
+			exitHelp(exitDone, exitError, exitFound, exitUnsure, exitUsage, exitInterrupted),
+		Args:              usage(cli.NoArgs),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runCheck(cmd.Context(), dockerCLI, global, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "", `Format of the output: "json"`)
+	completeFlag(cmd, "format", fixed(formatter.JSONFormatKey))
+	return cmd
+}
+
+func runCheck(ctx context.Context, dockerCLI command.Cli, global *globalOptions, format string) error {
+	if format != "" && format != formatter.JSONFormatKey {
+		return usageError("invalid --format %s (valid: json)", format)
+	}
+	seen, err := global.look(ctx, dockerCLI, newProgress(dockerCLI.Err()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = seen.close() }() // nothing was written
+	c := seen.checkup()
+	if format != "" {
+		err = c.writeJSON(dockerCLI.Out())
+	} else {
+		_, err = io.WriteString(dockerCLI.Out(), c.text())
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(c.damages) > 0 || c.orphans > 0:
+		return silentExit(exitFound)
+	case len(c.doubts) > 0:
+		return silentExit(exitUnsure)
+	}
+	return nil
+}
+
+// A checkup is what is wrong with a data root.
+type checkup struct {
+	root    string
+	damages []damage
+	doubts  []scan.Doubt // what could not be read, or contradicts something
+	orphans int
+	healthy int // what is in use, for a person
+}
+
+// A damage is something that is broken, what fails, and what helps.
+type damage struct {
+	scan.Break
+	fails *whose.Answer
+	help  string
+}
+
+// checkup looks for damage in what was scanned. What nothing in use needs
+// breaks nothing, unless it is a record that is in the way of a pull.
+func (l *look) checkup() *checkup {
+	c := &checkup{root: l.in.DataRoot}
+	for _, d := range l.graph.Doubts {
+		if !slices.ContainsFunc(c.doubts, func(o scan.Doubt) bool { return o.String() == d.String() }) { // of another scope
+			c.doubts = append(c.doubts, d)
+		}
+	}
+	index := whose.NewIndex(l.in, l.graph, l.findings)
+	for _, b := range scan.Breaks(l.graph) {
+		d := damage{Break: b, fails: index.Broken(b)}
+		if l.graph.Object(b.Node) == nil && !d.needed() {
+			continue
+		}
+		d.help = d.remedy(l.graph)
+		c.damages = append(c.damages, d)
+	}
+	for _, f := range l.findings {
+		switch f.Verdict {
+		case scan.Orphan:
+			c.orphans++
+		case scan.Used:
+			c.healthy++
+		}
+	}
+	return c
+}
+
+func (d *damage) needed() bool {
+	return len(d.fails.Images)+len(d.fails.Containers)+len(d.fails.Others) > 0
+}
+
+// remedy is what helps. It never is to remove what still has data.
+func (d *damage) remedy(g *scan.Graph) string {
+	switch d.Node.Kind {
+	case scan.KindLink:
+		for r := range g.Refs {
+			if r.From == d.Node && r.Why.Leads() {
+				return fmt.Sprintf("ln -s ../%s/diff %s", path.Base(r.To.Name), path.Join(g.Host.DataRoot, d.Node.Name))
+			}
+		}
+	case scan.KindMount:
+		return "bring it back from a backup; without it Docker does not load the container, which can only be made anew: stop Docker and move its directory away"
+	}
+	var images []string
+	for _, i := range d.fails.Images {
+		images = append(images, i.Image)
+	}
+	switch {
+	case len(images) > 0 && len(d.fails.Containers) > 0:
+		return fmt.Sprintf("remove the containers, then docker rmi %s, and pull or build again", strings.Join(images, " "))
+	case len(images) > 0:
+		return fmt.Sprintf("docker rmi %s, and pull or build again", strings.Join(images, " "))
+	case len(d.fails.Containers) > 0 && !slices.ContainsFunc(d.By, func(r scan.Ref) bool { return r.Why == scan.ByMountID }):
+		return "it cannot start: what it wrote is still there, in its own layer; docker rm it and make it anew"
+	case len(d.fails.Containers) > 0:
+		return "what the container wrote is gone with it: docker rm it and make it anew"
+	case len(d.fails.Others) > 0:
+		return "docker builder prune, if it is a build record's"
+	}
+	return "a pull takes it for granted, or fails on it: stop Docker, move it away, start Docker"
+}
+
+// text is what a person reads.
+func (c *checkup) text() string {
+	var b strings.Builder
+	for _, d := range c.damages {
+		fmt.Fprintf(&b, "%s: %s\n", scan.Printable(d.Node.Name), scan.Printable(d.What))
+		if fails := d.failing(); len(fails) > 0 {
+			fmt.Fprintf(&b, "  fails:  %s\n", scan.Printable(strings.Join(fails, ", ")))
+		}
+		fmt.Fprintf(&b, "  helps:  %s\n", scan.Printable(d.help))
+	}
+	for _, d := range c.doubts {
+		fmt.Fprintf(&b, "unsure: %s\n", scan.Printable(d.String()))
+		if d.Hint != "" {
+			fmt.Fprintf(&b, "  helps:  %s\n", scan.Printable(d.Hint))
+		}
+	}
+	if c.orphans > 0 {
+		fmt.Fprintf(&b, "Data without records: %s (docker orphans ls)\n", count(c.orphans, "orphan"))
+	}
+	if b.Len() == 0 {
+		return fmt.Sprintf("No damage: %s in use, each with its data.\n", count(c.healthy, "thing"))
+	}
+	return b.String()
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// failing lists what fails.
+func (d *damage) failing() []string {
+	var fails []string
+	for _, i := range d.fails.Images {
+		fails = append(fails, "image "+i.Image)
+	}
+	for _, c := range d.fails.Containers {
+		fails = append(fails, "container "+c)
+	}
+	return append(fails, d.fails.Others...)
+}
+
+// checkJSON is one line of check --format json. Names stay; a change of meaning
+// changes Schema.
+type checkJSON struct {
+	Schema int
+	Kind   string   // "damage", "unsure" or "orphans"
+	Path   string   // absolute; "" of orphans, and of what is no file
+	What   string   // what is wrong
+	Fails  []string // what fails because of it
+	Helps  string   // what a person can do; "" if that is not known
+	Count  int      // of orphans
+}
+
+func (c *checkup) writeJSON(w io.Writer) error {
+	var rows []checkJSON
+	for _, d := range c.damages {
+		rows = append(rows, checkJSON{
+			Kind: "damage", Path: filepath.Join(c.root, d.Node.Name), What: d.What, Fails: append([]string{}, d.failing()...), Helps: d.help,
+		})
+	}
+	for _, d := range c.doubts {
+		rows = append(rows, checkJSON{Kind: "unsure", What: d.String(), Fails: []string{}, Helps: d.Hint})
+	}
+	if c.orphans > 0 {
+		rows = append(rows, checkJSON{Kind: "orphans", What: "data without records", Fails: []string{}, Helps: "docker orphans ls", Count: c.orphans})
+	}
+	for _, row := range rows {
+		row.Schema = schemaVersion
+		raw, err := safeJSON(json.Marshal(row))
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(raw, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
+)
+
+// Of a root in which nothing was lost no break is told; and whatever is lost of
+// what is in use is told, as a break or as a doubt. What a build's database or a
+// record of Docker before 1.10 names may be gone in good order.
+func TestLossIsTold(t *testing.T) {
+	eachSettled(t, func(t *testing.T, c *testkit.Case) {
+		g, findings := testkit.Judge(t, c)
+		assert.Equal(t, len(scan.Breaks(g)), 0, "%v", scan.Breaks(g))
+		if g.Host.Before110 {
+			return
+		}
+		doubts, edges := len(g.Doubts), g.Edges()
+		cases := 0
+		for i := range findings {
+			if findings[i].Verdict != scan.Used {
+				continue
+			}
+			for _, o := range findings[i].Parts {
+				record := o.Kind == scan.KindChain || o.Kind == scan.KindMount
+				if !record && (o.Kind != scan.KindLayer || edges.Needed(o.Node, scan.BySnapshot)) {
+					continue
+				}
+				for _, name := range o.Paths() {
+					cases++
+					aside := filepath.Join(filepath.Dir(c.Dir), "aside")
+					assert.NilError(t, os.Rename(filepath.Join(c.Dir, name), aside))
+					g, _ := testkit.Judge(t, c)
+					if len(scan.Breaks(g)) == 0 && len(g.Doubts) <= doubts {
+						t.Errorf("%s is lost, and nobody is told", c.Symbols(name))
+					}
+					assert.NilError(t, os.Rename(aside, filepath.Join(c.Dir, name)))
+				}
+			}
+		}
+		assert.Assert(t, cases > 0)
+	})
+}
