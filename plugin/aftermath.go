@@ -25,11 +25,16 @@ type aftermath struct {
 	open      sum // files that were deleted and that a process has open
 	byRequest sum // orphans that only a person can judge
 	unsure    int // what could not be judged
+
+	command string // how to call docker orphans on this data root
 }
 
 // aftermath begins one with what the look tells.
 func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
-	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep)}
+	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep), command: "docker orphans"}
+	if r.seen.in.Daemon == nil {
+		a.command += " --data-root " + scan.Printable(r.seen.in.DataRoot)
+	}
 	for _, f := range pinned {
 		a.pinned.add(f.Size().Bytes)
 	}
@@ -101,8 +106,8 @@ func (a *aftermath) text() string {
 	}
 	if aside := a.ended(journal.Quarantined); len(aside) > 0 {
 		fmt.Fprintf(&b, "In quarantine until %s: %s\n", stamp(a.until), strings.Join(aside.lines(), "; "))
-		fmt.Fprintf(&b, "  to bring it back:  docker orphans restore %s\n", a.result.Run)
-		fmt.Fprintf(&b, "  to free it now:    docker orphans purge %s\n", a.result.Run)
+		fmt.Fprintf(&b, "  to bring it back:  %s restore %s\n", a.command, a.result.Run)
+		fmt.Fprintf(&b, "  to free it now:    %s purge %s\n", a.command, a.result.Run)
 	}
 	if rest := a.rest(); len(rest) > 0 {
 		fmt.Fprintf(&b, "Not freed:\n  - %s\n", strings.Join(rest, "\n  - "))
@@ -114,7 +119,7 @@ func (a *aftermath) text() string {
 func (a *aftermath) rest() []string {
 	var rest []string
 	if a.held.count > 0 {
-		rest = append(rest, a.held.things()+" in quarantine (docker orphans purge --all)")
+		rest = append(rest, a.held.things()+" in quarantine ("+a.command+" purge --all)")
 	}
 	pinned := a.pinned
 	if kept, ok := a.ended(journal.KeptByOwner)[scan.TypeImageLayer]; ok {
@@ -124,13 +129,13 @@ func (a *aftermath) rest() []string {
 		rest = append(rest, fmt.Sprintf("%s more after the daemon's next restart", units.HumanSize(float64(pinned.bytes))))
 	}
 	if a.open.count > 0 {
-		rest = append(rest, a.open.of(noun{"deleted file", "deleted files", ""})+" that a process still has open (docker orphans df)")
+		rest = append(rest, a.open.of(noun{"deleted file", "deleted files", ""})+" that a process still has open ("+a.command+" df)")
 	}
 	if a.byRequest.count > 0 {
-		rest = append(rest, a.byRequest.of(noun{"orphan", "orphans", ""})+" that only you can judge (docker orphans ls; rm ID)")
+		rest = append(rest, a.byRequest.of(noun{"orphan", "orphans", ""})+" that only you can judge ("+a.command+" ls; rm ID)")
 	}
 	if a.unsure > 0 {
-		rest = append(rest, fmt.Sprintf("%d that could not be judged (docker orphans ls --filter verdict=unsure)", a.unsure))
+		rest = append(rest, fmt.Sprintf("%d that could not be judged (%s ls --filter verdict=unsure)", a.unsure, a.command))
 	}
 	return rest
 }

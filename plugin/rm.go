@@ -26,7 +26,8 @@ func newRemoveCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 		Long: "Remove the orphans that you name, also those that prune leaves to you: what holds\n" +
 			"data that nobody can make again, and what was restored. Anything that is not an\n" +
 			"orphan is refused, with the reason; --force skips the prompt and nothing else.\n" +
-			"An ID may be cut, and have its type before it: layer:3f9c." +
+			"An ID may be cut, and have its type before it: layer:3f9c. It works without a\n" +
+			"daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cli.RequiresMinArgs(1)),
 		ValidArgsFunction: completeOrphans(dockerCLI, global),
