@@ -24,6 +24,7 @@ type Finding struct {
 	Paths        []string
 	SizeBytes    *int64
 	SizeComplete bool
+	SizeAtMost   bool
 	ChangedAt    *string
 	Was          string
 	Labels       map[string]string
