@@ -150,8 +150,30 @@ func (d *Daemon) Start(t TB) {
 	t.Helper()
 	time.Sleep(time.Until(d.ended.Add(restartDelay)))
 	if !d.TryStart(t) {
-		t.Fatalf("dockerd does not answer; the end of its log:\n%s", d.LogTail())
+		t.Fatalf("dockerd does not answer; the end of its log:\n%s\n%s", d.LogTail(), d.stack())
 	}
+}
+
+// stack is what the daemon's main goroutine waits for: on SIGUSR1 dockerd writes
+// all stacks to a file.
+func (d *Daemon) stack() string {
+	if !d.Running() || d.cmd.Process.Signal(syscall.SIGUSR1) != nil {
+		return ""
+	}
+	for range 50 {
+		time.Sleep(100 * time.Millisecond)
+		for _, dir := range []string{d.Root, filepath.Join(d.Dir, "exec"), d.Dir} {
+			files, _ := filepath.Glob(dir + "/goroutine-stacks-*.log") // the pattern is a good one
+			for _, file := range files {
+				data, err := os.ReadFile(file)
+				if _, main, ok := strings.Cut(string(data), "goroutine 1 ["); ok && err == nil {
+					main, _, _ = strings.Cut(main, "\n\n")
+					return "goroutine 1 [" + main
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // TryStart starts dockerd, and reports whether it answers. It gives up, for
