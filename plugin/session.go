@@ -102,7 +102,7 @@ func keepAway(ctx context.Context, root string, w io.Writer) (release func() err
 	return func() error {
 		err := held.Release()
 		if start := held.Start(context.WithoutCancel(ctx)); start != "" {
-			_, _ = fmt.Fprintln(w, "Docker is stopped; to start it:", start)
+			_, _ = fmt.Fprintln(w, start)
 		}
 		return err
 	}, nil

@@ -79,13 +79,15 @@ func (h *Hold) Start(ctx context.Context) string {
 	if !h.docker {
 		return ""
 	}
+	const stopped = "Docker is stopped; to start it: "
 	s, err := h.machine.service(ctx)
-	if err != nil || len(s.units) == 0 {
-		return "start the daemon as you did before"
+	switch {
+	case err == nil && len(s.failed) > 0: // one that failed too often is not started again
+		return stopped + "systemctl reset-failed " + strings.Join(s.failed, " ") + " && systemctl start " + strings.Join(s.units, " ")
+	case err == nil && len(s.units) > 0:
+		return stopped + "systemctl start " + strings.Join(s.units, " ")
+	case err == nil && !s.systemd && h.machine.has("/etc/init.d/docker"):
+		return stopped + "service docker start"
 	}
-	start := "systemctl start " + strings.Join(s.units, " ")
-	if len(s.failed) > 0 { // one that failed too often is not started again
-		start = "systemctl reset-failed " + strings.Join(s.failed, " ") + " && " + start
-	}
-	return start
+	return "Docker is stopped; start it as you did before"
 }

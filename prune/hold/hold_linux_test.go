@@ -84,7 +84,10 @@ func TestTake(t *testing.T) {
 	pid, err := os.ReadFile(filepath.Join(p.Root, "run/docker.pid"))
 	assert.NilError(t, err)
 	assert.Equal(t, string(pid), strconv.Itoa(os.Getpid()))
-	assert.Equal(t, h.Start(t.Context()), "start the daemon as you did before")
+	assert.Equal(t, h.Start(t.Context()), "Docker is stopped; start it as you did before")
+	p.put(t, "etc/init.d/docker", "#!/bin/sh\n")
+	assert.Equal(t, h.Start(t.Context()), "Docker is stopped; to start it: service docker start")
+	assert.NilError(t, os.Remove(filepath.Join(p.Root, "etc/init.d/docker")))
 
 	assert.NilError(t, h.Release())
 	assert.NilError(t, p.starts("volumes/metadata.db"))
@@ -247,13 +250,14 @@ ActiveState=%s
 
 func TestSystemd(t *testing.T) {
 	const start = "systemctl start docker.socket docker.service"
+	const stopped = "Docker is stopped; to start it: "
 	for name, tc := range map[string]struct {
 		socket, service string
 		err             string
 		start           string
 	}{
-		"at rest":               {"inactive", "inactive", "", start},
-		"failed":                {"inactive", "failed", "", "systemctl reset-failed docker.service && " + start},
+		"at rest":               {"inactive", "inactive", "", stopped + start},
+		"failed":                {"inactive", "failed", "", stopped + "systemctl reset-failed docker.service && " + start},
 		"the socket is active":  {"active", "inactive", "docker.socket is active: Docker may start", ""},
 		"the daemon is started": {"inactive", "activating", "docker.service is activating: Docker may start", ""},
 		"both":                  {"active", "deactivating", "docker.socket is active and docker.service is deactivating: Docker", ""},
@@ -298,7 +302,7 @@ func TestSystemd(t *testing.T) {
 		p.systemd(t, "Id=docker.socket\nLoadState=not-found\nActiveState=inactive\n\nId=docker.service\nLoadState=not-found\nActiveState=inactive\n", nil)
 		h, err := p.Take(t.Context(), p.root)
 		assert.NilError(t, err)
-		assert.Equal(t, h.Start(t.Context()), "start the daemon as you did before")
+		assert.Equal(t, h.Start(t.Context()), "Docker is stopped; start it as you did before")
 		assert.NilError(t, h.Release())
 	})
 }

@@ -94,6 +94,12 @@ func (m *Machine) service(ctx context.Context) (*service, error) {
 // path is where a file of the machine is.
 func (m *Machine) path(name string) string { return filepath.Join(m.Root, name) }
 
+// has reports whether the machine has a file.
+func (m *Machine) has(name string) bool {
+	_, err := os.Stat(m.path(name))
+	return err == nil
+}
+
 // A unit is what systemctl show prints of one.
 type unit struct {
 	id, load, active string

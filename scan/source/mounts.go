@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -191,7 +192,10 @@ func newHolder(in *scan.Input, g *scan.Graph) *holder {
 func (h *holder) hold(n scan.Node, what func() (what, where string)) {
 	if !h.held[n] {
 		h.held[n] = true
-		h.found = h.found || n.Kind != scan.KindVolume
+		// A directory that somebody made among the layers has a name that
+		// stands elsewhere, too.
+		byHand := n.Kind == scan.KindLayer && !scan.IsLayerID(path.Base(n.Name))
+		h.found = h.found || n.Kind != scan.KindVolume && !byHand
 		words, where := what()
 		h.g.Hold(n, words, where)
 	}

@@ -106,6 +106,7 @@ func TestAufsBranches(t *testing.T) {
 // What is mounted is held, in whatever namespace (rule 5).
 func TestMounts(t *testing.T) {
 	in, g := rootWithNodes(t)
+	g.Title(scan.Node{Kind: scan.KindLayer, Name: "overlay2/mnt"}, "") // somebody's: no sign of use
 	in.DataRoot, in.Aliases = "/srv/docker", []string{"/var/lib/docker"}
 	in.Proc = procOf(t, map[string]string{
 		"self/mountinfo": mountOf("/data", "/srv", "ext4", "rw"),
@@ -123,6 +124,7 @@ func TestMounts(t *testing.T) {
 	assert.Equal(t, note, "1 namespaces, 4 mounts, 2 tables of namespaces that have no name")
 	assert.DeepEqual(t, heldBy(g), []string{
 		"layer overlay2/" + hex1 + `: mounted at /a\nb by runc (pid 12)`,
+		"layer overlay2/mnt: mounted at /mnt by sh (pid 13)",
 		"link overlay2/l/" + shortName + ": mounted at /c by runc (pid 12)",
 		"volume data: mounted at /mnt by sh (pid 13)",
 	})

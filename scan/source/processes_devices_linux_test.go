@@ -81,7 +81,7 @@ func TestOverlayMountedMeanwhile(t *testing.T) {
 		p := &processes{
 			in: in, g: g, overlay: []sighting{{pid: 12, name: "sh", link: link}},
 			devices: &devices{
-				sites: map[uint64]site{info.Stamp.Device: unknownOverlay}, remotes: map[string]map[string]bool{}, remoteMounts: map[int]bool{},
+				sites: map[uint64]site{info.Stamp.Device: unknownOverlay}, layered: map[uint64]bool{}, remotes: map[string]map[string]bool{}, remoteMounts: map[int]bool{},
 			},
 		}
 		unseen, err := p.unseen(t.Context())

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -195,7 +196,11 @@ func (w *world) wasAsked(path string) bool {
 
 // asked PATH checks that the daemon was asked for PATH; ! asked that it was not.
 func asked(ts *testscript.TestScript, neg bool, args []string) {
-	if w := worldOf(ts); w.wasAsked(args[0]) == neg {
+	w := worldOf(ts)
+	for end := time.Now().Add(10 * time.Second); !neg && !w.wasAsked(args[0]) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // what it said is still on its way
+	}
+	if w.wasAsked(args[0]) == neg {
 		ts.Fatalf("the daemon was asked:\n%s", strings.Join(w.log, "\n"))
 	}
 }
