@@ -91,9 +91,12 @@ func (r *usageRows) sums() []*usageContext {
 func (r *usageRows) things() []*usageContext {
 	var rows []*usageContext
 	for _, i := range r.ledger.Items {
-		row := &usageContext{account: string(i.Account), count: 1, bytes: i.Bytes, complete: i.Complete, what: scan.Printable(i.Name)}
+		row := &usageContext{account: string(i.Account), bytes: i.Bytes, complete: i.Complete, what: scan.Printable(i.Name)}
 		if r.in != nil {
 			row.path = path.Join(r.in.DataRoot, i.Path)
+		}
+		if i.Thing() {
+			row.count = 1
 		}
 		if i.Finding != nil {
 			row.kind, row.what = i.Finding.Type, r.what(i)
@@ -105,7 +108,10 @@ func (r *usageRows) things() []*usageContext {
 
 // total is what all of them add up to.
 func (r *usageRows) total() *usageContext {
-	total := &usageContext{account: totalAccount, count: len(r.ledger.Items), bytes: r.ledger.Bytes, complete: !r.ledger.Partial}
+	total := &usageContext{account: totalAccount, bytes: r.ledger.Bytes, complete: !r.ledger.Partial}
+	for _, s := range r.ledger.Sums() {
+		total.count += s.Items
+	}
 	if r.docker != nil {
 		var sum int64
 		for _, says := range r.docker {
@@ -153,7 +159,7 @@ type usageJSON struct {
 	Schema       int
 	Account      string // "total" is the sum of all others, but for "deleted, still open"
 	Type         string // of orphans, and of what was judged
-	Count        int
+	Count        int    // things in it: layers, volumes; 0 of what is not counted
 	SizeBytes    int64
 	SizeComplete bool   // false: it is a lower bound
 	DockerBytes  *int64 // what docker system df says; null where it says nothing
@@ -183,8 +189,13 @@ func (c *usageContext) Account() string {
 // Type is that of an orphan, or of a thing that was judged.
 func (c *usageContext) Type() string { return string(c.kind) }
 
-// Count is how many things there are.
-func (c *usageContext) Count() string { return strconv.Itoa(c.count) }
+// Count is how many things there are, or "-" of what is not counted.
+func (c *usageContext) Count() string {
+	if c.count == 0 {
+		return "-"
+	}
+	return strconv.Itoa(c.count)
+}
 
 // Size is for people: "1.2GB", with ">" before a lower bound.
 func (c *usageContext) Size() string {

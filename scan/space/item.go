@@ -40,7 +40,7 @@ type Ledger struct {
 type Sum struct {
 	Account  Account
 	Type     scan.Type // of orphans
-	Items    int
+	Items    int       // things in it
 	Bytes    int64
 	Complete bool
 }
@@ -55,12 +55,18 @@ func (l *Ledger) Sums() []Sum {
 			sums = append(sums, Sum{Account: i.Account, Type: kind, Complete: true})
 		}
 		s := &sums[len(sums)-1]
-		s.Items++
+		if i.Thing() {
+			s.Items++
+		}
 		s.Bytes += i.Bytes
 		s.Complete = s.Complete && i.Complete
 	}
 	return sums
 }
+
+// Thing reports whether it is one of many of its sort: a layer, a volume. The
+// directories that they are in are none.
+func (i *Item) Thing() bool { return i.Name != "" || i.Finding != nil }
 
 // kind is the type of an orphan.
 func (i *Item) kind() scan.Type {

@@ -187,7 +187,7 @@ func (p *partition) top(name string) *Item {
 	case "swarm":
 		return p.item(Swarm, "", name)
 	case "tmp", "tmp-old":
-		return p.item(Temporary, name, name)
+		return p.item(Temporary, "", name)
 	case journal.Dir:
 		return p.item(Quarantine, "", name)
 	}

@@ -52,6 +52,8 @@ func (s *stage) tell(e engine.Engine, dir, program string) {
 
 	s.chapter("docker orphans: what nothing owns")
 	s.docker(d, "orphans", "ls")
+	s.chapter("Where all the space is, next to what Docker says")
+	s.docker(d, "orphans", "df")
 	s.chapter("Everything, and why: what is used stays, what may be in flight waits")
 	s.docker(d, "orphans", "ls", "-a")
 	s.chapter("The proof for one of them")
