@@ -20,11 +20,12 @@ type aftermath struct {
 	measured int64         // bytes that the file system has more than before
 	until    time.Time     // when the quarantine of this run ends
 
-	held      sum // all that is in quarantine now
-	pinned    sum // what the daemon counts until it restarts
-	open      sum // files that were deleted and that a process has open
-	byRequest sum // orphans that only a person can judge
-	unsure    int // what could not be judged
+	held      sum  // all that is in quarantine now
+	pinned    sum  // what the daemon counts until it restarts
+	open      sum  // files that were deleted and that a process has open
+	byRequest sum  // orphans that only a person can judge
+	unadded   bool // the size of one of those was not added up: a run looks into what it takes
+	unsure    int  // what could not be judged
 
 	command string // how to call docker orphans on this data root
 }
@@ -47,7 +48,9 @@ func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
 		case f.Verdict == scan.Unsure:
 			a.unsure++
 		case f.Verdict == scan.Orphan && !f.Default && !taken(f):
-			a.byRequest.add(f.Size().Bytes)
+			size := f.Size()
+			a.byRequest.add(size.Bytes)
+			a.unadded = a.unadded || !size.Complete
 		}
 	}
 	return a
@@ -132,7 +135,11 @@ func (a *aftermath) rest() []string {
 		rest = append(rest, a.open.of(noun{"deleted file", "deleted files", ""})+" that a process still has open ("+a.command+" df)")
 	}
 	if a.byRequest.count > 0 {
-		rest = append(rest, a.byRequest.of(noun{"orphan", "orphans", ""})+" that only you can judge ("+a.command+" ls; rm ID)")
+		what := a.byRequest.of(noun{"orphan", "orphans", ""})
+		if a.unadded {
+			what, _, _ = strings.Cut(what, ",")
+		}
+		rest = append(rest, what+" that only you can judge ("+a.command+" ls; rm ID)")
 	}
 	if a.unsure > 0 {
 		rest = append(rest, fmt.Sprintf("%d that could not be judged (%s ls --filter verdict=unsure)", a.unsure, a.command))

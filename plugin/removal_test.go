@@ -74,6 +74,8 @@ func TestAftermath(t *testing.T) {
 	a.held, a.pinned, a.byRequest = sum{3, 4e6}, sum{2, 9e6}, sum{1, 7e6}
 	golden.Assert(t, a.text(), "aftermath.golden")
 	assert.Equal(t, len(a.skipped()), 0)
+	a.unadded = true
+	assert.Check(t, strings.Contains(a.text(), "  - 1 orphan that only you can judge"), a.text())
 
 	_, a, _ = ended(t, removeOptions{},
 		prune.Outcome{End: journal.Freed, Bytes: 500e6}, prune.Outcome{End: journal.Skipped, Reason: "it is used now\x1b"})
