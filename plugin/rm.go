@@ -112,6 +112,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, fmt.Errorf("%s %s is only reported, never removed: look into it with --data-root %s", f.Type, shortID(f), filepath.Join(r.seen.in.DataRoot, f.DataPath())))
 		case f.Type == scan.TypeBackend:
 			problems = append(problems, fmt.Errorf("%s %s: removing a whole storage driver's tree is not supported yet", f.Type, shortID(f)))
+		case slices.ContainsFunc(f.Parts, func(o *scan.Object) bool { return o.Medium.Apart() }):
+			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.NotMine))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
 			r.taken = append(r.taken, f)
 		}

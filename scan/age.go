@@ -54,6 +54,8 @@ func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 		return age{verdict: Held, text: text}
 	case !h.Online && h.Owner == nil:
 		return age{verdict: Orphan, text: "no daemon runs on this data root: nothing is in flight"}
+	case o.Medium.Apart() && made.IsZero():
+		return age{verdict: Young, text: "when it was made is not known"}
 	}
 	if rule == AgeMade || rule == AgeMadeBefore {
 		if start, ok := h.DaemonStart(); ok && made.Before(start) {
@@ -62,6 +64,9 @@ func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 		if rule == AgeMadeBefore {
 			return age{verdict: Young, text: fmt.Sprintf("made %s, while the daemon runs", clock(made))}
 		}
+	}
+	if o.Medium.Apart() {
+		return p.madeLongAgo(h, rule, o)
 	}
 	if rule == AgeRecords {
 		newest := o.Stamp.Change
@@ -74,6 +79,21 @@ func (p Policy) ageOf(h *Host, rule AgeRule, o *Object) age {
 		return age{verdict: Young, text: "its newest change is not known", unwalked: true}
 	}
 	return p.unchanged(h, o)
+}
+
+// madeLongAgo asks whether an object that lies apart was made the grace ago.
+// When it was last written is not told by any file: what is judged by that
+// stays as long as the daemon runs. Of others it is enough: who writes a layer
+// has it mounted and a write-set open.
+func (p Policy) madeLongAgo(h *Host, rule AgeRule, o *Object) age {
+	made := o.Made()
+	switch {
+	case rule == AgeLastChange:
+		return age{verdict: Young, text: fmt.Sprintf("when a %s was last written cannot be told while the daemon runs", o.Medium)}
+	case p.Now.Sub(made)-h.lost() < p.Grace:
+		return age{verdict: Young, text: fmt.Sprintf("made %s, less than %s ago", clock(made), span(p.Grace))}
+	}
+	return age{verdict: Orphan, text: fmt.Sprintf("made %s, longer than %s ago", clock(made), span(p.Grace))}
 }
 
 // unchanged asks whether an object rested for the grace, not counting time in

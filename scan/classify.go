@@ -246,7 +246,11 @@ func (c *classifier) judgeGroup(group int32) {
 		return
 	}
 	for _, o := range objects {
-		a := c.p.ageOf(&c.g.Host, contract.Age, o)
+		rule := contract.Age
+		if o.Medium.Apart() && hasInit(objects) {
+			rule = AgeLastChange // it may be a container's, of which the record was lost
+		}
+		a := c.p.ageOf(&c.g.Host, rule, o)
 		if known, ok := c.ages[group]; !ok || a.verdict.strength() > known.verdict.strength() || a.unwalked && !known.unwalked {
 			c.ages[group] = a
 		}

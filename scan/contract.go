@@ -72,7 +72,7 @@ type Contract struct {
 // layerNeeds are the sources that can own a layer.
 var layerNeeds = []SourceID{
 	SourceQuarantine, SourceGraph, SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
-	SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses,
+	SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses, SourceDevices,
 }
 
 // Contracts is DESIGN's contract, one row a type.

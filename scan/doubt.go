@@ -32,6 +32,7 @@ const (
 	SourceMounts     SourceID = "mounts"     // the mount tables of every namespace
 	SourceKeep       SourceID = "keep"       // keep lists: what users say must stay
 	SourceProcesses  SourceID = "processes"  // open files, working directories and roots of every process
+	SourceDevices    SourceID = "devices"    // what the kernel's device mapper has active and open
 )
 
 // A Report says how the reading of one source, or of one backend's objects,

@@ -88,8 +88,10 @@ func (f *Finding) Changed() time.Time {
 
 // MayBeContainers reports whether the finding may be the data of a container:
 // a layer that has or is an -init.
-func (f *Finding) MayBeContainers() bool {
-	for _, o := range f.Parts {
+func (f *Finding) MayBeContainers() bool { return hasInit(f.Parts) }
+
+func hasInit(objects []*Object) bool {
+	for _, o := range objects {
 		if (o.Kind == KindLayer || o.Kind == KindPart) && IsInitID(base(o.Name)) {
 			return true
 		}

@@ -85,6 +85,11 @@ func (c *classifier) unwalked(group int32, f *Finding, contract *Contract) bool 
 // exception says why prune leaves an orphan alone unless it is named; "" if
 // it does not.
 func (c *classifier) exception(f *Finding, contract *Contract) string {
+	for _, o := range f.Parts {
+		if o.Medium.Apart() {
+			return o.Medium.Kept()
+		}
+	}
 	switch contract.Default {
 	case DefaultYes:
 		return ""

@@ -102,10 +102,31 @@ type Medium string
 
 // The media of the backends so far.
 const (
-	Directory Medium = "directory"
-	File      Medium = "file"
-	Subvolume Medium = "subvolume" // of a btrfs: a directory to everybody, but for how it begins and how it goes
+	Directory  Medium = "directory"
+	File       Medium = "file"
+	Subvolume  Medium = "subvolume"   // of a btrfs: a directory to everybody, but for how it begins and how it goes
+	ThinDevice Medium = "thin device" // of a pool of the device mapper
+	Dataset    Medium = "dataset"     // of a pool of zfs
 )
+
+// Apart reports whether what is in such an object lies apart from the data
+// root, where no walk gets to: its size and its last change are not told by
+// files.
+func (m Medium) Apart() bool { return m == ThinDevice || m == Dataset }
+
+// Kept says why nothing of such a medium is removed; "" if it is.
+func (m Medium) Kept() string {
+	if m.Apart() {
+		return fmt.Sprintf("removing a %s is not supported yet", m)
+	}
+	return ""
+}
+
+// A Handle is how its medium knows an object that lies apart.
+type Handle struct {
+	Name string `json:"name"` // the number of a thin device in its pool; the whole name of a dataset
+	Made uint64 `json:"made"` // what tells it from another of that name: the pool's transaction that made the device; the guid of the dataset
+}
 
 // An Object is a node that takes space on disk.
 type Object struct {
@@ -129,6 +150,7 @@ type Notes struct {
 	// not tell either.
 	Created   *time.Time `json:"created,omitempty"`
 	Subvolume uint64     `json:"subvolume,omitempty"` // its number: no other of the file system ever has it
+	Handle    *Handle    `json:"handle,omitempty"`    // of media that lie apart
 	Missing   string     `json:"missing,omitempty"`   // the data that this record names and that is not there
 	Was       string     `json:"was,omitempty"`       // what a person would call it, where that can still be told
 	Origin    string     `json:"origin,omitempty"`    // a registry that has it: a repository's name

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/docker-orphans/docker-orphans/scan/dm"
 )
 
 // A Tree is the data root, read-only: no method of it can write, and none
@@ -265,6 +267,7 @@ type Input struct {
 	Machine  string                                                    // where the machine's own files begin: "/"; "" to leave them alone
 	Proc     string                                                    // the process table: "/proc"
 	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it
+	Mapper   dm.Mapper                                                 // the kernel's device mapper; nil: nothing of the data root is active
 	Backends []*Backend                                                // those whose objects were enumerated
 	Now      func() time.Time
 	// Undecided says why it is not known which of the backends the daemon

@@ -20,6 +20,7 @@ type Graph struct {
 	refs     refs
 	objectOf []int32 // by node: its object's number from 1; 0: it has none
 	titles   map[int32]string
+	notes    []string // of the backend that is being listed
 }
 
 // NewGraph returns an empty graph.
@@ -136,6 +137,9 @@ func (g *Graph) TitleOf(n Node) string {
 	}
 	return Short(n.Name)
 }
+
+// Note adds to what the report of a backend says that is being listed.
+func (g *Graph) Note(text string) { g.notes = append(g.notes, text) }
 
 // Doubt records something that could not be read to the end.
 func (g *Graph) Doubt(d Doubt) { g.Doubts = append(g.Doubts, d) }

@@ -12,6 +12,8 @@ type Backend struct {
 	Name string // as `docker info` has it
 	Doc  string // one line: what its layers are made of
 	Dir  string // where its layers are, below the data root
+	// Medium is what its layers are; "" is Directory.
+	Medium Medium
 	// Enumerate adds every layer, every physical edge between layers and
 	// every name it does not recognise. An error means that the list is not
 	// complete; what could be read is in the graph all the same.
@@ -21,12 +23,23 @@ type Backend struct {
 	// Verify compares what the layers say with what was read of records, when
 	// all sources have been. nil: there is nothing to compare.
 	Verify func(ctx context.Context, in *Input, g *Graph)
+	// Own reports names in Dir that are records of the driver itself, not
+	// layers. nil: there are none of its own.
+	Own func(name string) bool
+	// Find looks for one layer that Enumerate did not list: one that was made
+	// since, or that is gone, which is an error that satisfies
+	// errors.Is(err, fs.ErrNotExist). nil: a layer is the directory of its name.
+	// It is not asked if Enumerate failed.
+	Find func(ctx context.Context, in *Input, n Node) (Object, error)
 	// Created tells when a layer was made, for media whose files carry the
 	// times of another: a subvolume of btrfs (its otime) and a dataset of zfs
 	// (its creation) begin as copies of their origin, times and all. nil: a
 	// layer is as old as its directory.
 	Created func(ctx context.Context, in *Input, o *Object) (time.Time, error)
 }
+
+// source is the name under which the backend reports.
+func (b *Backend) source() SourceID { return SourceID("backend " + b.Name) }
 
 // A Source says what is in use.
 type Source struct {

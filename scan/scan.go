@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,10 +28,11 @@ func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
 	g := NewGraph()
 	g.Host = in.Host
 	for _, b := range in.Backends {
-		report := Report{Source: SourceID("backend " + b.Name), Began: in.Now()}
+		report := Report{Source: b.source(), Began: in.Now()}
 		before := len(g.Objects)
 		err := b.Enumerate(ctx, in, g)
-		report.Note = fmt.Sprintf("%d objects", len(g.Objects)-before)
+		report.Note = strings.Join(append([]string{fmt.Sprintf("%d objects", len(g.Objects)-before)}, g.notes...), "; ")
+		g.notes = nil
 		g.finish(in, report, err, Scope{Backend: b.Name})
 	}
 	for _, s := range sources {
@@ -39,7 +41,7 @@ func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
 		report.Note = note
 		g.finish(in, report, err, Scope{})
 	}
-	g.addLate(in)
+	g.addLate(ctx, in)
 	for _, b := range in.Backends {
 		if b.Verify != nil {
 			b.Verify(ctx, in, g)
@@ -84,28 +86,62 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 // addLate adds what references name and enumeration did not see, if it is on
 // disk now: it was made in between. What is still not there stays without an
 // object, and if something live needs it Classify makes that a doubt.
-func (g *Graph) addLate(in *Input) {
+func (g *Graph) addLate(ctx context.Context, in *Input) {
 	for _, r := range g.refs.all() {
 		n := g.nodes[r.to]
 		if g.object(r.to) != nil || !n.Kind.onDisk() {
 			continue
 		}
-		info, err := in.Tree.Stat(n.Name)
-		if err != nil || !info.Mode.IsDir() {
-			continue
+		if o, err := g.find(ctx, in, n); err == nil {
+			g.Add(o)
 		}
-		g.Add(Object{Node: n, Backend: g.backendOf(in, n), Medium: info.Medium(), Stamp: info.Stamp})
 	}
 }
 
-// backendOf is the backend whose layer or record a node is.
-func (g *Graph) backendOf(in *Input, n Node) string {
-	for _, b := range in.Backends {
-		if strings.HasPrefix(n.Name, b.Dir+"/") || strings.HasPrefix(n.Name, "image/"+b.Name+"/") {
-			return b.Name
+// Listed reports whether a backend's layers were listed to the end.
+func (g *Graph) Listed(b *Backend) bool {
+	return slices.ContainsFunc(g.Reports, func(r Report) bool { return r.Source == b.source() && r.Complete })
+}
+
+// FindLayer looks for a layer that was not listed. One that is gone is an error that
+// satisfies errors.Is(err, fs.ErrNotExist).
+func (g *Graph) FindLayer(ctx context.Context, in *Input, n Node) error {
+	_, err := g.find(ctx, in, n)
+	return err
+}
+
+// find looks for a thing on disk that was not listed. A layer that lies apart
+// is taken to be there if no list could be had: the doubt about that covers it.
+func (g *Graph) find(ctx context.Context, in *Input, n Node) (Object, error) {
+	o := Object{Node: n}
+	if b := in.backendOf(n); b != nil {
+		o.Backend = b.Name
+		switch {
+		case n.Kind != KindLayer || b.Find == nil:
+		case g.Listed(b):
+			return b.Find(ctx, in, n)
+		default:
+			o.Medium = b.Medium
+			return o, nil
 		}
 	}
-	return ""
+	info, err := in.Tree.Stat(n.Name)
+	if err == nil && !info.Mode.IsDir() {
+		err = fmt.Errorf("%s: not a directory", n.Name)
+	}
+	o.Medium, o.Stamp = info.Medium(), info.Stamp
+	return o, err
+}
+
+// backendOf is the backend whose layer or record a node is; nil if it is
+// none's.
+func (in *Input) backendOf(n Node) *Backend {
+	for _, b := range in.Backends {
+		if strings.HasPrefix(n.Name, b.Dir+"/") || strings.HasPrefix(n.Name, "image/"+b.Name+"/") {
+			return b
+		}
+	}
+	return nil
 }
 
 // finish records how a reading went. An error becomes a doubt over the given
@@ -186,6 +222,9 @@ func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ende
 				usage, err := in.Tree.Walk(ctx, watch, o.Paths()...)
 				if err != nil {
 					return err
+				}
+				if o.Medium.Apart() && usage.Complete {
+					usage.Complete, usage.Problem = false, "what a "+string(o.Medium)+" takes is not told by files"
 				}
 				o.Usage = &usage
 			}

@@ -11,6 +11,7 @@ import "github.com/docker-orphans/docker-orphans/scan"
 var All = []*scan.Backend{
 	Aufs,
 	Btrfs,
+	Devicemapper,
 	FuseOverlayfs,
 	Overlay,
 	Overlay2,

@@ -23,6 +23,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
+	"github.com/docker-orphans/docker-orphans/scan/dm"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/mount"
 	"github.com/docker-orphans/docker-orphans/scan/process"
@@ -198,8 +199,9 @@ func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error
 	root := disk.Path()
 	in := &scan.Input{
 		Tree: disk, DataRoot: root, Machine: "/", Proc: o.Proc, Now: time.Now,
-		Bolt: func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
-		Host: scan.Host{DataRoot: root, Now: time.Now()},
+		Bolt:   func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
+		Mapper: dm.System{Sys: "/sys", Tool: dm.Dmsetup},
+		Host:   scan.Host{DataRoot: root, Now: time.Now()},
 	}
 	if dir = filepath.Clean(dir); dir != root {
 		in.Aliases = []string{dir}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/dm"
 	"github.com/docker-orphans/docker-orphans/scan/lookup"
 )
 
@@ -116,7 +117,9 @@ func (k *keys) add(node int32, keyOf func(node int32) string) {
 
 // tokens splits a text at the separators of paths and of mount options. It
 // undoes the kernel's escapes and overlay's backslashes before; that a
-// separator was escaped does not keep it from separating, as no id has any.
+// separator was escaped does not keep it from separating, as no id has any. Of
+// the name of a thin device, which is what a layer of devicemapper is mounted
+// from, the id is a part of its own.
 func tokens(text string) iter.Seq[string] {
 	text = strings.ReplaceAll(Unescape(text), `\`, "")
 	return func(yield func(string) bool) {
@@ -126,6 +129,9 @@ func tokens(text string) iter.Seq[string] {
 				continue
 			}
 			if i > start && !yield(text[start:i]) {
+				return
+			}
+			if id, ok := dm.LayerID(text[start:i]); ok && !yield(id) {
 				return
 			}
 			start = i + 1

@@ -33,6 +33,7 @@ var All = []*scan.Source{
 	System,
 	Mounts,
 	Processes,
+	Devices,
 	Origins,
 	Names,
 	Keep,

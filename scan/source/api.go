@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/dm"
 )
 
 // API asks the running daemon. It is the second witness: what the daemon
@@ -201,12 +202,25 @@ func (a *api) builds(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d build records", len(ids)), nil
 }
 
-// paths adds the layers that the daemon's storage driver names.
+// paths adds the layers that the daemon's storage driver names: by paths, as a
+// thin device or as a dataset.
 func (a *api) paths(from scan.Node, graph map[string]string) {
-	for _, value := range graph {
+	for key, value := range graph {
 		for _, path := range strings.Split(value, ":") {
 			if to, ok := objectAt(a.in, path); ok {
 				a.g.Refer(from, to, scan.ByGraph)
+			}
+		}
+		id := ""
+		switch key {
+		case "DeviceName":
+			id, _ = dm.LayerID(value)
+		case "Dataset":
+			id = path.Base(value)
+		}
+		for _, b := range a.in.Backends {
+			if b.Medium.Apart() && scan.IsLayerID(id) {
+				a.g.Refer(from, b.Layer(id), scan.ByGraph)
 			}
 		}
 	}

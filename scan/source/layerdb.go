@@ -105,7 +105,7 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 		for i := range p.Objects {
 			if o := &p.Objects[i]; o.Kind == scan.KindChain && o.Unrecognised == "" {
 				count++
-				db.missing(o, p)
+				db.missing(ctx, o, p)
 			}
 		}
 		return db.g.Enter(p)
@@ -155,12 +155,12 @@ func (db *layerDB) entry(e scan.Entry) *scan.Page {
 
 // missing looks for the layer of an entry that was not listed: it tells of one
 // that is gone.
-func (db *layerDB) missing(o *scan.Object, p *scan.Page) {
+func (db *layerDB) missing(ctx context.Context, o *scan.Object, p *scan.Page) {
 	for _, r := range p.Refs {
 		if r.Why != scan.ByCacheID || db.g.Object(r.To) != nil {
 			continue
 		}
-		switch _, err := db.in.Tree.Stat(r.To.Name); {
+		switch err := db.g.FindLayer(ctx, db.in, r.To); {
 		case errors.Is(err, fs.ErrNotExist):
 			o.Annotate().Missing = "its layer " + r.To.Name + " is gone"
 		case err != nil:
@@ -180,7 +180,9 @@ func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
 	case err == nil:
 		o.Unrecognised = fmt.Sprintf("cache-id %q is no layer's id", id)
 	case !errors.Is(err, fs.ErrNotExist):
-		p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer))
+		itself := db.doubtOf(o.Name, err)
+		itself.Scope = scan.Scope{Nodes: []scan.Node{o.Node}}
+		p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer), itself)
 	}
 }
 
@@ -273,7 +275,7 @@ func (db *layerDB) mounts(ctx context.Context, name string, depth int) (int, err
 		node := scan.MountNode(db.b.Name, sub)
 		switch _, err := db.in.Tree.Stat(node.Name + "/mount-id"); {
 		case err == nil:
-			db.mount(node)
+			db.mount(ctx, node)
 			count++
 		case e.Type.IsDir() && errors.Is(err, fs.ErrNotExist):
 			n, err := db.mounts(ctx, sub, depth+1)
@@ -304,7 +306,7 @@ func (db *layerDB) partial(name string, err error) {
 }
 
 // mount reads one mount record.
-func (db *layerDB) mount(node scan.Node) {
+func (db *layerDB) mount(ctx context.Context, node scan.Node) {
 	info, err := db.in.Tree.Stat(node.Name)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -323,8 +325,13 @@ func (db *layerDB) mount(node scan.Node) {
 		db.partial(node.Name, err)
 		return
 	}
+	layer := db.b.Layer(mountID)
+	if db.b.Medium.Apart() && db.g.Object(layer) == nil && errors.Is(db.g.FindLayer(ctx, db.in, layer), fs.ErrNotExist) {
+		// Only the layer would tell whether it is old enough.
+		o.Annotate().Missing = "its layer " + layer.Name + " is gone"
+	}
 	db.g.Add(o)
-	db.g.Refer(node, db.b.Layer(mountID), scan.ByMountID)
+	db.g.Refer(node, layer, scan.ByMountID)
 	initID, err := db.in.Word(node.Name+"/init-id", maxWord)
 	switch {
 	case err == nil && scan.IsInitID(initID):

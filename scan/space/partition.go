@@ -150,7 +150,7 @@ func (p *partition) place(name string) *Item {
 		return p.item(Volumes, elements[1], name)
 	case elements[0] == "image" && len(elements) == 2 && p.dormant(elements[1]):
 		return p.item(Dormant, elements[1], elements[1])
-	case p.layers(path.Dir(name)) && elements[len(elements)-1] != "l" && elements[len(elements)-1] != "backingFsBlockDev":
+	case p.layers(path.Dir(name)) && elements[len(elements)-1] != "l" && elements[len(elements)-1] != "backingFsBlockDev" && !p.own(name):
 		return p.item(Unknown, name, name) // a layer would be a finding's, unless it came since
 	}
 	return nil
@@ -205,6 +205,13 @@ func (p *partition) top(name string) *Item {
 // layers reports the directory that the layers of a backend are in.
 func (p *partition) layers(name string) bool {
 	return slices.ContainsFunc(p.in.Backends, func(b *scan.Backend) bool { return name == b.Dir })
+}
+
+// own reports a storage driver's own record among its layers.
+func (p *partition) own(name string) bool {
+	return slices.ContainsFunc(p.in.Backends, func(b *scan.Backend) bool {
+		return path.Dir(name) == b.Dir && b.Own != nil && b.Own(path.Base(name))
+	})
 }
 
 // active reports the directory of a backend whose layers were enumerated.

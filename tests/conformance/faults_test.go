@@ -189,3 +189,19 @@ func TestDaemonThatFails(t *testing.T) {
 		}
 	})
 }
+
+// The device mapper cannot be asked: any thin device may be open.
+func TestMapperThatFails(t *testing.T) {
+	eachSettled(t, func(t *testing.T, c *testkit.Case) {
+		if c.Driver != "devicemapper" {
+			return
+		}
+		_, before := reads(t, c)
+		c.Mapper.Err = fmt.Errorf("dmsetup info: %w", syscall.EACCES)
+		o := judge(t, testkit.Input(t, c), c.Policy)
+		o.check(t, c, before, "dmsetup", true)
+		for n, v := range o.verdicts {
+			assert.Assert(t, v != scan.Orphan || n.Kind != scan.KindLayer, "%s is an orphan", n)
+		}
+	})
+}

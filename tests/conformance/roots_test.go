@@ -63,10 +63,11 @@ func TestPathsLieInTheirDirectory(t *testing.T) {
 			o := &g.Objects[i]
 			for _, p := range o.Paths() {
 				assert.Assert(t, fs.ValidPath(p) && p != ".", "%s: %q", o.Node, p)
-				assert.Assert(t, inPlace(b, o.Kind, p), "%s: %q is no place for it", o.Node, p)
+				mounts := o.Medium == scan.ThinDevice && filepath.Dir(p) == "devicemapper/mnt"
+				assert.Assert(t, mounts || inPlace(b, o.Kind, p), "%s: %q is no place for it", o.Node, p)
 				assert.Assert(t, !seen[p], "%s: %q is listed twice", o.Node, p)
 				seen[p] = true
-				if o.Unrecognised == "" {
+				if o.Unrecognised == "" && !o.Medium.Apart() {
 					_, err := os.Lstat(filepath.Join(c.Dir, p))
 					assert.NilError(t, err, "%s", o.Node)
 				}

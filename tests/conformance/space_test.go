@@ -1,6 +1,9 @@
 package conformance
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +13,15 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/space"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
+
+// hasFiles reports whether anything of a finding lies in the data root: of a
+// thin device whose record was lost, nothing does.
+func hasFiles(c *testkit.Case, f *scan.Finding) bool {
+	return slices.ContainsFunc(f.Paths(), func(name string) bool {
+		_, err := os.Lstat(filepath.Join(c.Dir, name))
+		return err == nil
+	})
+}
 
 // The accounts of every root add up to one walk of it; what is an orphan is in
 // no other account; and of what Docker makes nothing is unknown.
@@ -21,7 +33,7 @@ func TestSpaceAddsUp(t *testing.T) {
 		orphans := 0
 		for i := range findings {
 			all[i] = &findings[i]
-			if findings[i].Verdict == scan.Orphan {
+			if findings[i].Verdict == scan.Orphan && hasFiles(c, &findings[i]) {
 				orphans++
 			}
 		}

@@ -24,7 +24,7 @@ var doubts = []mutation{
 	{1, "a chain whose id does not follow from its content", "scan/source/layerdb.go", `if chainID(parent, diff) != "sha256:"+path.Base(o.Name) {`, `if chainID(parent, diff) == "" {`},
 	{1, "a damaged chain", "scan/source/layerdb.go", "p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))\n}", "_ = err\n}"},
 	{1, "a chain whose layer cannot be looked at", "scan/source/layerdb.go", "case err != nil:\n\t\t\tp.Doubts", "case err != nil && false:\n\t\t\tp.Doubts"},
-	{1, "a damaged release", "scan/source/layerdb.go", "p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer))", "_ = err"},
+	{1, "a damaged release", "scan/source/layerdb.go", "p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer), itself)", "p.Doubts = append(p.Doubts, itself)"},
 	{1, "a damaged mount record", "scan/source/layerdb.go", "\tdb.doubt(name, err, scan.TypeLayer, scan.TypeImageLayer)\n}", "}"},
 	{1, "a mount record that cannot be looked at", "scan/source/layerdb.go", "if !errors.Is(err, fs.ErrNotExist) {\n\t\t\tdb.doubt(node.Name, err, scan.TypeLayer, scan.TypeImageLayer)", "if !errors.Is(err, fs.ErrNotExist) {\n\t\t\tdb.doubt(node.Name, err, scan.TypeLayer)"},
 	{1, "a mount record whose init-id is damaged", "scan/source/layerdb.go", "db.doubt(node.Name, fmt.Errorf(\"init-id: %q is no init layer's id\", initID), scan.TypeLayer)", "_ = initID"},

@@ -60,10 +60,11 @@ var recognised = []mutation{
 // The two halves of a scan, whose order is part of its design.
 const (
 	enumerate = `	for _, b := range in.Backends {
-		report := Report{Source: SourceID("backend " + b.Name), Began: in.Now()}
+		report := Report{Source: b.source(), Began: in.Now()}
 		before := len(g.Objects)
 		err := b.Enumerate(ctx, in, g)
-		report.Note = fmt.Sprintf("%d objects", len(g.Objects)-before)
+		report.Note = strings.Join(append([]string{fmt.Sprintf("%d objects", len(g.Objects)-before)}, g.notes...), "; ")
+		g.notes = nil
 		g.finish(in, report, err, Scope{Backend: b.Name})
 	}
 `
@@ -95,7 +96,7 @@ var ages = []mutation{
 	{4, "offline, and a process has it locked", "scan/age.go", "case !h.Online && h.Owner == nil:", "case !h.Online:"},
 	{4, "parents of young things", "scan/classify.go", "c.spread(Held, Unknown, Unsure, Young)", "c.spread(Held, Unknown, Unsure)"},
 	{4, "writable layers by when they were made", "scan/contract.go", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeLastChange,", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeMade,"},
-	{4, "what was made between listing and reading", "scan/scan.go", "\tg.addLate(in)\n", ""},
+	{4, "what was made between listing and reading", "scan/scan.go", "\tg.addLate(ctx, in)\n", ""},
 	{4, "references before objects", "scan/scan.go", enumerate + collect, collect + enumerate},
 	{4, "containers before mount records", "scan/source/all.go", "\tGraph,\n\tLayerDB,\n\tImageDB,\n\tContainers,", "\tGraph,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
 	{4, "write-sets that processes have open", "scan/source/processes.go", "p.writeSet(name, f)", "_ = name"},

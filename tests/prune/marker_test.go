@@ -14,14 +14,14 @@ import (
 )
 
 // On media that nobody but the daemon's driver may touch, layers without a
-// record are left to the daemon: marked as being removed, again by each run and
+// record are left to the daemon, if they are named: marked as being removed, again by each run and
 // only as long as nothing asks for them. What may be a container's never is
 // (rules 7 and 11).
 func TestMarker(t *testing.T) {
 	w := newWorld(t, "overlay2", leaky)
 	w.medium, w.Host.Info.Version = "thin device", "20.10.24"
 	before := w.manifest()
-	result := w.execute(prune.Options{Purge: true})
+	result := w.execute(prune.Options{Purge: true, Named: true})
 	assert.DeepEqual(t, w.ends(result), map[string]journal.End{
 		"layer {layer over}":   journal.Pending, // {layer stray} below it stays until that has gone
 		"download write-set-7": journal.Freed, "download GetImageBlob77": journal.Freed,
@@ -39,18 +39,18 @@ func TestMarker(t *testing.T) {
 	assert.NilError(t, err)
 	_, err = os.Stat(filepath.Dir(mark))
 	assert.Assert(t, os.IsNotExist(err))
-	assert.Equal(t, w.execute(prune.Options{}).Plan.String(), "")
+	assert.Equal(t, w.execute(prune.Options{Named: true}).Plan.String(), "")
 	w.do("rm image/DRIVER/layerdb/mounts/{id new}")
 
 	// Still an orphan: it is marked again.
-	assert.Equal(t, w.execute(prune.Options{}).Outcomes[0].End, journal.Pending)
+	assert.Equal(t, w.execute(prune.Options{Named: true}).Outcomes[0].End, journal.Pending)
 	_, err = w.runner(w.disk()).Recover(t.Context())
 	assert.NilError(t, err)
 	assert.DeepEqual(t, w.manifest(), without(before, moved(result.Plan, journal.Free)...))
 
 	// Daemons before 20.10 do not collect what is marked.
 	w.Host.Info.Version = "19.03.15"
-	assert.Equal(t, w.execute(prune.Options{}).Plan.String(), "")
+	assert.Equal(t, w.execute(prune.Options{Named: true}).Plan.String(), "")
 }
 
 // A mark is there whole, or not at all.
@@ -60,7 +60,7 @@ func TestMarkerFaults(t *testing.T) {
 			w := newWorld(t, "overlay2", stray)
 			w.medium, w.Host.Info.Version = "thin device", "28.5.2"
 			before := w.manifest()
-			plan, owner := w.plan(prune.Options{})
+			plan, owner := w.plan(prune.Options{Named: true})
 			disk := &faultyDisk{Disk: w.disk(), at: n, fault: f}
 			_ = dies(func() { _, _ = w.runner(disk).Execute(t.Context(), plan, owner) })
 			r := w.runner(w.disk())

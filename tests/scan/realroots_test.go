@@ -23,6 +23,7 @@ func TestRealRoots(t *testing.T) {
 				}
 			}
 			for id, layer := range want.DriverLayers {
+				id := want.Object(id)
 				verdict := map[string]scan.Verdict{
 					"live": scan.Used, "orphan": scan.Orphan, "not-a-layer": scan.Used, "ambiguous": scan.Unsure,
 				}[layer.State]

@@ -26,6 +26,7 @@ func TestWhoseOfRealRoots(t *testing.T) {
 			byPointer := values(findings)
 			x := whose.NewIndex(in, g, byPointer)
 			for id, layer := range want.DriverLayers {
+				id := want.Object(id)
 				dir := filepath.Join(in.DataRoot, in.Backends[0].Layer(id).Name)
 				a := ask(t, x, dir)
 				assert.Assert(t, a.Known(), id)
@@ -40,7 +41,7 @@ func TestWhoseOfRealRoots(t *testing.T) {
 				}
 			}
 			for image, is := range want.Images {
-				_, err := in.Tree.Stat("image/" + name + "/imagedb/content/sha256/" + strings.TrimPrefix(image, "sha256:"))
+				_, err := in.Tree.Stat("image/" + c.Driver + "/imagedb/content/sha256/" + strings.TrimPrefix(image, "sha256:"))
 				if errors.Is(err, fs.ErrNotExist) {
 					continue
 				}

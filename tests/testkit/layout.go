@@ -1,9 +1,12 @@
 package testkit
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 )
 
 // How each storage driver lays its layers out.
@@ -14,14 +17,23 @@ func (r *Root) furnish() error {
 	if r.Driver == "overlay2" || r.Driver == "fuse-overlayfs" {
 		dir = r.Driver + "/l"
 	}
-	if r.Driver == "aufs" {
-		for _, dir := range []string{"aufs/layers", "aufs/mnt"} {
-			if err := os.MkdirAll(r.path(dir), 0o711); err != nil {
-				return err
-			}
+	beside := map[string][]string{
+		"aufs":         {"aufs/layers", "aufs/mnt"},
+		"devicemapper": {"devicemapper/mnt", "devicemapper/devicemapper"},
+	}
+	for _, dir := range append(beside[r.Driver], dir) {
+		if err := os.MkdirAll(r.path(dir), 0o711); err != nil {
+			return err
 		}
 	}
-	return os.MkdirAll(r.path(dir), 0o711)
+	if r.Driver != "devicemapper" {
+		return nil
+	}
+	set := `{"next_device_id":1,"BaseDeviceUUID":"27718495-2963-4207-869c-9f9983a1068a","BaseDeviceFilesystem":"ext4"}`
+	if err := r.write("devicemapper/metadata/deviceset-metadata", set); err != nil {
+		return err
+	}
+	return r.thinDevice("base")
 }
 
 func (r *Root) layerDir(id string) string {
@@ -32,6 +44,8 @@ func (r *Root) layerDir(id string) string {
 		return filepath.Join("aufs/diff", id)
 	case "btrfs":
 		return filepath.Join("btrfs/subvolumes", id)
+	case "devicemapper":
+		return filepath.Join("devicemapper/metadata", id)
 	}
 	return filepath.Join(r.Driver, id)
 }
@@ -105,4 +119,20 @@ func (r *Root) aufs(name, id string, below []string) error {
 		return err
 	}
 	return r.write("aufs/layers/"+id, list.String())
+}
+
+// thinDevice makes a device of devicemapper: in the pool, and its record.
+func (r *Root) thinDevice(id string) error {
+	n := len(r.pool.Devices) + 1
+	r.pool.Devices = append(r.pool.Devices, thin.Device{ID: uint32(n), Mapped: 122, Transaction: uint64(n - 1)})
+	r.pool.Transaction = uint64(n)
+	if err := r.pool.Write(r.path("devicemapper/devicemapper/metadata")); err != nil {
+		return err
+	}
+	last := fmt.Sprintf(`{"open_transaction_id":%d,"device_hash":%q,"device_id":%d}`, n, id, n)
+	if err := r.write("devicemapper/metadata/transaction-metadata", last); err != nil {
+		return err
+	}
+	return r.write("devicemapper/metadata/"+id, fmt.Sprintf(
+		`{"device_id":%d,"size":50331648,"transaction_id":%d,"initialized":%t,"deleted":false}`, n, n, id == "base"))
 }

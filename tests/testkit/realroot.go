@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,12 +13,14 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// RealRoots are the data roots that real daemons wrote, by storage driver.
-var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs"}
+// RealRoots are the data roots that real daemons wrote.
+var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs", "devicemapper", "devicemapper-lvm"}
 
 // OldRoots are those that daemons before 1.10 wrote, and such that 1.10 took
 // over.
-var OldRoots = []string{"vfs-1.9.1", "overlay-1.6.2", "aufs-1.9.1", "aufs-1.6.2", "vfs-1.10.3-migrated", "overlay-1.10.3-migrated"}
+var OldRoots = []string{
+	"vfs-1.9.1", "overlay-1.6.2", "aufs-1.9.1", "aufs-1.6.2", "devicemapper-1.6.2", "vfs-1.10.3-migrated", "overlay-1.10.3-migrated",
+}
 
 // A Truth is what is known of a real root: the daemon's own view before it was
 // broken, and what was broken.
@@ -34,6 +37,24 @@ type Truth struct {
 		Tags     []string
 		CacheIDs []string `json:"cache_ids"` // the base first
 	}
+	Broken struct {
+		// A layer of devicemapper of which only the device in the pool is left.
+		DeviceLeft struct {
+			ID  string
+			Was struct {
+				Device int `json:"device_id"`
+			}
+		} `json:"dm_metadata_file_deleted"`
+	}
+}
+
+// Object is what the object of a layer is called: its id, or where that was
+// lost with its record what is left of it.
+func (t *Truth) Object(id string) string {
+	if left := t.Broken.DeviceLeft; id == left.ID {
+		return fmt.Sprintf("device-%d", left.Was.Device)
+	}
+	return id
 }
 
 // Unpack unpacks a real data root from the directory of all of them.
@@ -51,5 +72,5 @@ func Unpack(t testing.TB, from, name string) (*Case, Truth) {
 	var want Truth
 	assert.NilError(t, json.Unmarshal(data, &want))
 	root := &Root{Dir: filepath.Join(dir, "root"), Driver: want.Driver}
-	return &Case{Root: root, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
+	return &Case{Root: root, Mapper: &Mapper{}, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
 }

@@ -19,6 +19,8 @@
 //	online [started=OFFSET]           a daemon runs, since now+OFFSET; it knows what stands above
 //	forget ID                         the daemon does not know it
 //	before 1.10                       all that stands below is as Docker before 1.10 writes it; the first statement
+//	active ID [OPEN]                  a thin device is active, and open so many times
+//	no-dmsetup                        dmsetup is not installed
 //	now OFFSET                        the moment of judging
 //	with DRIVER STATEMENT             as if that were the driver; OTHER is one that it is not
 //	writing                           a process has a write-set open
@@ -62,6 +64,7 @@ type Root struct {
 	symbols map[string]string   // id → symbol
 	salt    string              // what the ids follow from beside the names
 	old     map[string][]string // of Docker before 1.10: image name → its layers, the topmost first; nil for others
+	pool    ThinPool            // of devicemapper
 }
 
 // NewRoot returns an empty data root below a directory.
@@ -134,6 +137,8 @@ func (r *Root) layer(name, id string, written bool, below []string) error {
 		return r.overlay(name, id, written, below)
 	case "aufs":
 		return r.aufs(name, id, below)
+	case "devicemapper":
+		return r.thinDevice(id)
 	}
 	return r.linked(name, id, below)
 }

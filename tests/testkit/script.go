@@ -19,6 +19,8 @@ type Case struct {
 	Host   scan.Host // the parts that the statements set
 	Policy scan.Policy
 
+	Mapper *Mapper // the kernel's device mapper
+
 	others     map[string]*Root     // what other drivers have in the root
 	subvolumes map[string]time.Time // by path: when each was made; zero: not told
 
@@ -55,7 +57,7 @@ func run(dir, driver, salt, script string) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Case{Root: root, others: map[string]*Root{}, Policy: scan.Policy{Grace: scan.DefaultGrace}}
+	c := &Case{Root: root, Mapper: &Mapper{}, others: map[string]*Root{}, Policy: scan.Policy{Grace: scan.DefaultGrace}}
 	for i, line := range lines {
 		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line == "" {
@@ -103,6 +105,11 @@ func (c *Case) Statement(line string) error {
 		return c.layer(fields[0], c.buildID("build "+fields[0]), true, on(fields))
 	case "buildkit":
 		return c.buildKit(fields)
+	case "active":
+		return c.active(fields)
+	case "no-dmsetup":
+		c.Mapper.NoTool = true
+		return nil
 	case "machine":
 		name, content, _ := strings.Cut(rest, " ")
 		return c.machineFile(name, content)

@@ -1,0 +1,141 @@
+package backend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/thin"
+)
+
+const (
+	thinPool = "devicemapper/devicemapper/metadata"
+	thinLast = thinDir + "/transaction-metadata"
+)
+
+// A thinTransaction is the content of transaction-metadata: the last device
+// that was made or deleted. Where the pool does not have that transaction yet,
+// the daemon takes it back when it starts.
+type thinTransaction struct {
+	Open   uint64 `json:"open_transaction_id"`
+	Device int64  `json:"device_id"`
+}
+
+// errNoPool is that the pool is no file of the data root: it is made of other
+// disks (direct-lvm).
+var errNoPool = errors.New("the pool is not made of files of the data root")
+
+// compare compares the layers with what is in the pool, where that is made of
+// files of this data root: each must be there, made by the transaction that
+// its file says. A device of the pool without a file is a leak of its own:
+// Docker says "Device ID N exists in pool but it is supposed to be unused", and
+// goes around it for ever.
+//
+// While a daemon runs the pool changes under whoever reads it, and it makes
+// devices before their files: nothing tells those from a leak.
+func (t *thinSet) compare() {
+	const not = "devices of the pool without a metadata file are not listed: "
+	if t.in.Host.Online || t.in.Host.Owner != nil {
+		t.g.Note(not + "a daemon runs")
+		return
+	}
+	pool, last, err := readPool(t.in)
+	if errors.Is(err, errNoPool) {
+		t.g.Note(not + err.Error())
+		return
+	}
+	if err != nil {
+		d := thinDoubt(thinPool, err, anyLayer)
+		d.Hint = "which devices the pool has is not known: repair it (thin_check tells of what), or start Docker on it"
+		t.g.Doubt(d)
+		return
+	}
+	known := map[string]bool{t.base: true, strconv.FormatInt(last.Device, 10): last.Open > pool.Transaction}
+	told := t.base != "" // of every file
+	for i := range t.layers() {
+		o := &t.layers()[i]
+		h := o.Note().Handle
+		if h == nil || !t.inPool(pool, o, h) || known[h.Name] {
+			told = false
+		}
+		if h != nil {
+			known[h.Name] = true
+		}
+	}
+	if !told {
+		t.g.Note(not + "a metadata file does not tell which device is its own, and it may be any of them")
+		return
+	}
+	for _, d := range pool.Devices {
+		name := strconv.FormatUint(uint64(d.ID), 10)
+		if n := thinLayer("device-" + name); !known[name] && t.g.Object(n) == nil {
+			t.g.Add(scan.Object{
+				Node: n, Backend: "devicemapper", Medium: scan.ThinDevice,
+				Notes: &scan.Notes{Handle: &scan.Handle{Name: name, Made: d.Transaction + 1}, Was: "device of the pool without a metadata file"},
+			})
+		}
+	}
+	t.g.Note(fmt.Sprintf("%d devices in the pool", len(pool.Devices)))
+}
+
+// verifyThin doubts the devices of the pool without a metadata file where no
+// Docker since 1.10 has used the data root: layers have no other record that
+// would be missed there, and such a device may be that of an image in use.
+func verifyThin(_ context.Context, _ *scan.Input, g *scan.Graph) {
+	for i := range g.Objects {
+		o := &g.Objects[i]
+		if !g.Host.Before110 || o.Medium != scan.ThinDevice || !strings.HasPrefix(o.Name, thinDir+"/device-") {
+			continue
+		}
+		g.Doubt(thinDoubt(o.Name, errors.New("has lost its metadata file, and nothing else tells whose it was"), scan.Scope{Nodes: []scan.Node{o.Node}}))
+	}
+}
+
+// inPool reports whether a layer's device is the one that its file is about:
+// the pool counts one transaction after it has made a device.
+func (t *thinSet) inPool(pool *thin.Metadata, o *scan.Object, h *scan.Handle) bool {
+	id, err := strconv.ParseUint(h.Name, 10, 32)
+	d := pool.Device(uint32(id))
+	switch {
+	case err != nil || d == nil:
+		o.Annotate().Missing = "its device " + h.Name + " is not in the pool"
+	case d.Transaction+1 != h.Made:
+		err := fmt.Errorf("device %d was made by transaction %d, not by %d as the file says", d.ID, d.Transaction+1, h.Made)
+		t.g.Doubt(thinDoubt(o.Name, err, scan.Scope{Nodes: []scan.Node{o.Node}}))
+	default:
+		return true
+	}
+	return false
+}
+
+// readPool reads the pool's metadata and the last transaction.
+func readPool(in *scan.Input) (*thin.Metadata, *thinTransaction, error) {
+	file, err := in.Tree.Open(thinPool)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoPool
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := thin.Read(file)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", thinPool, err)
+	}
+	data, err := in.Tree.ReadFile(thinLast, small)
+	if err != nil {
+		return nil, nil, err
+	}
+	var last thinTransaction
+	if err := json.Unmarshal(data, &last); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", thinLast, err)
+	}
+	return pool, &last, nil
+}
