@@ -36,6 +36,9 @@
 //
 // # Not promised
 //
+// Without a daemon the caller keeps one from starting (package hold), and
+// [Idle] is asked at each look.
+//
 // Space in quarantine is free only once it is purged. What a running daemon
 // counts in memory stays until it restarts. What a process has open takes
 // space until it is closed.
