@@ -32,7 +32,7 @@ func (m *Mapper) Devices(context.Context) ([]dm.Device, error) {
 
 // Pool implements [dm.Mapper].
 func (m *Mapper) Pool(context.Context, string) (dm.Pool, error) {
-	return dm.Pool{}, errors.Join(m.Err, errors.New("Device does not exist."))
+	return dm.Pool{}, errors.Join(m.Err, errors.New("device does not exist"))
 }
 
 // active makes a layer's device active.
