@@ -34,10 +34,10 @@
 // delete what only the daemon may. A [Disk] is the data root as a run writes
 // to it: every change by hand is one of its few methods.
 //
-// # Not promised
-//
 // Without a daemon the caller keeps one from starting (package hold), and
 // [Idle] is asked at each look.
+//
+// # Not promised
 //
 // Space in quarantine is free only once it is purged. What a running daemon
 // counts in memory stays until it restarts. What a process has open takes
