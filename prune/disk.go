@@ -8,7 +8,8 @@ import (
 // A Disk is the data root as a run writes to it: every change that a run
 // makes by hand is one of these. Names are slash-separated and relative to
 // the root; none follows a symbolic link, leaves the root, or crosses from the
-// root's own mount to another (rule 9).
+// root's own mount to another (rule 9). A directory that is mounted on itself is
+// on the root's own all the same to Rename.
 //
 // It is an interface so that tests can fail, or end the process, at each.
 type Disk interface {

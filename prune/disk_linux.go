@@ -20,6 +20,8 @@ type rootDisk struct {
 	mount uint64
 	proc  string // the process table, for the mount tables of all namespaces
 	crew  *unlink.Crew
+
+	bareRoot bareRoot
 }
 
 // OpenDisk opens a data root to write to it: an absolute path without
@@ -41,13 +43,18 @@ func OpenDisk(dir, proc string) (Disk, func() error, error) {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	d.mount = st.Mount
-	return d, func() error { return unix.Close(root) }, nil
+	return d, func() error { return errors.Join(d.bareRoot.close(), unix.Close(root)) }, nil
 }
 
 // at calls f with the directory that a name is in, and the name's last element.
 func (d *rootDisk) at(name string, f func(dir int, base string) error) error {
+	return below(name, d.dir, f)
+}
+
+// below is at for a way to open a directory.
+func below(name string, open func(dir string) (int, error), f func(dir int, base string) error) error {
 	dir, base := path.Split(name)
-	fd, err := d.dir(path.Clean("./" + dir))
+	fd, err := open(path.Clean("./" + dir))
 	if err == nil {
 		err = f(fd, base)
 		unix.Close(fd) // it only led to the name
@@ -80,11 +87,19 @@ func (d *rootDisk) Mkdir(name string) error {
 }
 
 func (d *rootDisk) Rename(from, to string) error {
-	return d.at(from, func(fromDir int, fromBase string) error {
+	err := d.rename(from, to, d.dir)
+	if errors.Is(err, ErrOtherMount) {
+		err = d.rename(from, to, d.bare)
+	}
+	return err
+}
+
+func (d *rootDisk) rename(from, to string, open func(dir string) (int, error)) error {
+	return below(from, open, func(fromDir int, fromBase string) error {
 		if err := checkQuota(d.calls, fromDir, fromBase); err != nil {
 			return err
 		}
-		return d.at(to, func(toDir int, toBase string) error { return rename(fromDir, fromBase, toDir, toBase) })
+		return below(to, open, func(toDir int, toBase string) error { return rename(fromDir, fromBase, toDir, toBase) })
 	})
 }
 

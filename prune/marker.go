@@ -25,7 +25,7 @@ import (
 // not, since a running daemon deletes registered layers itself.
 func byHand(f *scan.Finding, online bool) bool {
 	for _, o := range f.Parts {
-		if o.Medium != scan.Directory && o.Medium != scan.File {
+		if o.Medium != scan.Directory && o.Medium != scan.File && o.Medium != scan.Subvolume {
 			return online && f.Type == scan.TypeImageLayer
 		}
 	}

@@ -24,6 +24,7 @@ var forms = map[string]form{
 	"overlay2":       {dir: "diff", devices: true},
 	"fuse-overlayfs": {dir: "diff", devices: true, names: true},
 	"vfs":            {whole: true},
+	"btrfs":          {whole: true},
 }
 
 // errChanged is the error of content that is not what it was a moment ago.

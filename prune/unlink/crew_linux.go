@@ -62,7 +62,6 @@ type removal struct {
 	ctx     context.Context
 	calls   beneath.Calls
 	mount   uint64 // the tree's; 0: not known, and the kernel sees to it
-	device  uint64 // st_dev
 	workers sync.WaitGroup
 	mounted atomic.Pointer[error] // what Mounted said, once it said no
 	deep    deep
@@ -110,7 +109,8 @@ func (r *removal) settle(dir int) error {
 	if err := r.calls.Fstat(dir, &st); err != nil {
 		return err
 	}
-	r.mount, r.device = st.Mount, st.Device
+	r.mount = st.Mount
+	device := st.Device
 	if !r.known(&st) {
 		return ErrUnsafe
 	}
@@ -120,7 +120,7 @@ func (r *removal) settle(dir int) error {
 	if err := r.calls.Fstat(int(r.Trash.Fd()), &st); err != nil {
 		return fmt.Errorf("trash: %w", err)
 	}
-	if st.Mount != r.mount || st.Device != r.device {
+	if st.Mount != r.mount || st.Device != device {
 		return fmt.Errorf("trash: %w", ErrTrash)
 	}
 	return nil

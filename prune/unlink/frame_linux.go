@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/docker-orphans/docker-orphans/scan/btrfs"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
@@ -25,6 +26,8 @@ const (
 type frame struct {
 	parent *frame
 	fixed  bool // it is not to be removed, nor read: what it is called and where does not count
+	top    bool // of a subvolume
+	search bool // only the subvolumes in it go one by one: the rest goes with the one that it is in
 	name   string
 	fd     int
 	depth  int
@@ -67,18 +70,23 @@ func (w *worker) enter(f *frame, name string) *frame {
 		w.keep(f, name, err)
 		return nil
 	}
-	switch {
-	case !w.known(&st):
-		err = ErrUnsafe
-	case st.Device != w.device:
-		err = ErrOther
-	}
-	if err != nil {
+	if !w.known(&st) {
 		unix.Close(fd) // nothing was written through it
-		w.keep(f, name, err)
+		w.keep(f, name, ErrUnsafe)
 		return nil
 	}
-	below := &frame{parent: f, name: name, fd: fd, depth: f.depth + 1, blocks: st.Blocks}
+	below := &frame{parent: f, search: f.search, name: name, fd: fd, depth: f.depth + 1, blocks: st.Blocks}
+	if st.Inode == btrfs.Top {
+		switch w.subvolume(below) {
+		case gone, stays:
+			unix.Close(fd) // nothing was written through it
+			return nil
+		case searched:
+			below.search = true
+		case emptied:
+			below.search = false
+		}
+	}
 	below.open.Store(1)
 	f.open.Add(1)
 	return below
@@ -106,24 +114,38 @@ func (w *worker) leave(f *frame) {
 // again removes an emptied directory; it is true if the directory is to be read
 // once more.
 func (w *worker) again(f *frame) bool {
-	if !f.kept.Load() && !w.stopped() {
+	again := false
+	switch {
+	case f.kept.Load(), w.stopped():
+		f.parent.kept.Store(true)
+	case f.search && f.top:
+		again = w.subvolume(f) == searched && w.more(f, ErrNested)
+	case f.search: // it goes with its subvolume
+	default:
 		switch err := w.remove(f.parent, &append([]byte(f.name), 0)[0], unix.AT_REMOVEDIR); err {
 		case nil:
 			w.report.Dirs++
 			w.report.Bytes += f.blocks * 512
 		case unix.ENOENT: // it was removed
 		case unix.ENOTEMPTY, unix.EEXIST:
-			if f.passes++; f.passes < maxPasses && w.rewind(f) {
-				return true
-			}
-			w.keep(f.parent, f.name, ErrGrows)
+			again = w.more(f, ErrGrows)
 		default:
 			w.keep(f.parent, f.name, err)
 		}
-	} else {
-		f.parent.kept.Store(true)
 	}
-	unix.Close(f.fd) // nothing was written through it
+	if !again {
+		unix.Close(f.fd) // nothing was written through it
+	}
+	return again
+}
+
+// more goes back to the beginning of a directory that is not empty, unless that
+// was done often enough: then the error is why it stays.
+func (w *worker) more(f *frame, err error) bool {
+	if f.passes++; f.passes < maxPasses && w.rewind(f) {
+		return true
+	}
+	w.keep(f.parent, f.name, err)
 	return false
 }
 

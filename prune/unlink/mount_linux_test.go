@@ -3,7 +3,6 @@ package unlink
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -63,40 +62,6 @@ func TestMount(t *testing.T) {
 				assert.NilError(t, os.RemoveAll(filepath.Join(root, "u")))
 				assert.DeepEqual(t, left(t, root), c.stays)
 			})
-		})
-	}
-}
-
-// TestSubvolume takes no subvolume, be it the tree or below it.
-func TestSubvolume(t *testing.T) {
-	needRoot(t)
-	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		t.Skip("no mkfs.btrfs")
-	}
-	image := filepath.Join(t.TempDir(), "image")
-	run(t, "truncate", "-s", "128M", image)
-	run(t, "mkfs.btrfs", "-q", image)
-	root := t.TempDir()
-	mount(t, "-o", "loop", image, root)
-	for _, m := range modes {
-		t.Run(m.name, func(t *testing.T) {
-			run(t, "btrfs", "subvolume", "create", filepath.Join(root, "t"))
-			plant(t, root, "t/f")
-			_, err := remove(t, crew(m.calls, 1), root, Options{})
-			assert.ErrorIs(t, err, ErrOther)
-			assert.DeepEqual(t, left(t, root), []string{"t", "t/f"})
-			run(t, "btrfs", "subvolume", "delete", filepath.Join(root, "t"))
-
-			plant(t, root, "t/a/f")
-			run(t, "btrfs", "subvolume", "create", filepath.Join(root, "t/a/sub"))
-			plant(t, root, "t/a/sub/f")
-			r, err := remove(t, crew(m.calls, 1), root, Options{})
-			assert.ErrorIs(t, err, ErrOther)
-			assert.Equal(t, r.Left[0].Path, "t/a/sub")
-			assert.DeepEqual(t, left(t, root), []string{"t", "t/a", "t/a/sub", "t/a/sub/f"})
-			run(t, "btrfs", "subvolume", "delete", filepath.Join(root, "t/a/sub"))
-			_, err = remove(t, crew(m.calls, 1), root, Options{})
-			assert.NilError(t, err)
 		})
 	}
 }

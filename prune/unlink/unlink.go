@@ -23,7 +23,8 @@ type Options struct {
 	Trash *os.File
 
 	// ClearFlags takes the immutable and append-only flags off what they keep
-	// from being removed, if its inode has no other name.
+	// from being removed, if its inode has no other name, and the read-only flag
+	// off a subvolume that has others in it.
 	ClearFlags bool
 
 	// Link allows the tree to be a symbolic link, which is then unlinked itself.
@@ -37,7 +38,7 @@ type Options struct {
 type Report struct {
 	Files int64 // entries removed that were no directories
 	Dirs  int64
-	Bytes int64     // st_blocks*512 of the inodes whose last name went
+	Bytes int64     // st_blocks*512 of the inodes whose last name went; not of what went with its subvolume
 	Left  []Problem // what stayed and why: the first by path, at most MaxLeft
 	Stay  int64     // how many problems there were; those above a problem stay too
 	Deep  string    // the entry of Trash that still holds part of the tree; "" if none does
@@ -61,11 +62,11 @@ func (p *Problem) Unwrap() error { return p.Err }
 // Reasons why something stays, besides the kernel's.
 var (
 	ErrMount   = errors.New("is a mount point")
-	ErrOther   = errors.New("is a subvolume or on another file system")
 	ErrSymlink = errors.New("is a symbolic link")
 	ErrDeep    = errors.New("lies too deep, and there is no trash to move it to")
 	ErrLinks   = errors.New("is immutable or append-only, and its inode has other names")
 	ErrGrows   = errors.New("is being filled while it is being emptied")
+	ErrNested  = errors.New("is a subvolume with another in it that was not found, or that came meanwhile")
 	ErrUnsafe  = errors.New("neither openat2 nor a mount id: cannot be told from a mount point")
 	ErrUnasked = errors.New("nobody was asked what is mounted")
 	ErrTrash   = errors.New("is not on the tree's mount")

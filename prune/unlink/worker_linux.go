@@ -80,7 +80,9 @@ func (w *worker) run() {
 // there is more to do in f.
 func (w *worker) down(f *frame, name string, more bool) {
 	if f.depth == maxDepth {
-		w.hoist(f, name)
+		if !f.search {
+			w.hoist(f, name)
+		}
 		return
 	}
 	below := w.enter(f, name)
@@ -114,6 +116,9 @@ func (w *worker) read(f *frame) {
 		return
 	}
 	w.slots = w.sort(f, list, 0, w.slots[:0])
+	if f.search {
+		return
+	}
 	if len(list) > len(w.list)/2 && 2*len(w.slots) > len(f.names) && w.large(f, list) {
 		return
 	}

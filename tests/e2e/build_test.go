@@ -24,7 +24,7 @@ func duplicateBuild(t *testing.T, h *host) []want {
 	twins := slices.DeleteFunc(added(before, h.Layers()), func(layer string) bool { return h.isRegistered(t, layer) })
 	assert.Equal(t, len(twins), 1, "unregistered after the prune: %v", twins)
 
-	verdict, whole := isUsed, h.Driver == "vfs" || h.Driver == "overlay"
+	verdict, whole := isUsed, h.Whole()
 	if whole {
 		verdict = isOrphan // what was built on it has a copy: nothing lies on it
 	}

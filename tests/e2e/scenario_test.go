@@ -49,7 +49,7 @@ type place struct{ engine, driver string }
 // Where scenarios are played. On the newest engine one driver is enough: what
 // differs there is the daemon.
 var (
-	everywhere = []place{{"debian", "overlay2"}, {"debian", "vfs"}, {"debian", "fuse-overlayfs"}, {"debian", "overlay"}, {"latest", "overlay2"}}
+	everywhere = []place{{"debian", "overlay2"}, {"debian", "vfs"}, {"debian", "fuse-overlayfs"}, {"debian", "overlay"}, {"debian", "btrfs"}, {"latest", "overlay2"}}
 	newest     = []place{{"latest", "overlay2"}}
 	engines    = []place{{"debian", "overlay2"}, {"latest", "overlay2"}}
 	links      = []place{{"debian", "overlay2"}, {"debian", "fuse-overlayfs"}, {"latest", "overlay2"}}

@@ -21,8 +21,8 @@ import (
 
 // Options say how a private daemon is started.
 type Options struct {
-	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay"
-	DataRoot string // an existing data root; "" is an empty one of its own
+	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay", "btrfs"
+	DataRoot string // an existing data root; "" is an empty one of its own, for btrfs on a file system of its own
 	Dir      string // where the daemon's own directory is made; "" is as for TempDir
 }
 
@@ -69,7 +69,11 @@ func newDaemon(e Engine, o Options) (*Daemon, error) {
 	if longest := dir + "/exec/containerd/containerd-debug.sock"; len(longest) > 107 {
 		return nil, fmt.Errorf("%s: too long for a socket: set TMPDIR to a shorter path", longest)
 	}
-	if err := d.furnish(); err != nil {
+	err = d.furnish()
+	if err == nil && o.DataRoot == "" && d.Driver == "btrfs" {
+		err = d.btrfs()
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return d, nil
@@ -118,6 +122,20 @@ func (d *Daemon) furnish() error {
 	}
 	if strings.HasPrefix(d.Driver, "overlay") && disk.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		return fmt.Errorf("%s is itself on overlayfs, where %s cannot work: set TMPDIR to a directory on a real file system", d.Root, d.Driver)
+	}
+	return nil
+}
+
+// btrfs mounts a new btrfs at the data root. It goes with the daemon's own
+// directory, which has the file that it is in.
+func (d *Daemon) btrfs() error {
+	image := filepath.Join(d.Dir, "btrfs")
+	for _, command := range [][]string{
+		{"truncate", "-s", "2G", image}, {"mkfs.btrfs", "-q", image}, {"mount", "-o", "loop", image, d.Root},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, out)
+		}
 	}
 	return nil
 }

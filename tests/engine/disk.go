@@ -13,8 +13,11 @@ import (
 
 // LayerDir is where the driver keeps its layers.
 func (d *Daemon) LayerDir() string {
-	if d.Driver == "vfs" {
+	switch d.Driver {
+	case "vfs":
 		return "vfs/dir"
+	case "btrfs":
+		return "btrfs/subvolumes"
 	}
 	return d.Driver
 }
@@ -22,7 +25,7 @@ func (d *Daemon) LayerDir() string {
 // Content is where a layer has its files.
 func (d *Daemon) Content(layer string) string {
 	switch d.Driver {
-	case "vfs":
+	case "vfs", "btrfs":
 		return layer
 	case "overlay":
 		if whole := layer + "/root"; d.Has(whole) {
@@ -79,6 +82,11 @@ func (d *Daemon) List(dir string) []string {
 	return names
 }
 
+// Whole reports whether a layer has all of those below it in it.
+func (d *Daemon) Whole() bool {
+	return d.Driver == "vfs" || d.Driver == "btrfs" || d.Driver == "overlay"
+}
+
 // Layers lists the driver's directories.
 func (d *Daemon) Layers() []string {
 	return slices.DeleteFunc(d.List(d.LayerDir()), func(name string) bool {
@@ -90,7 +98,7 @@ func (d *Daemon) Layers() []string {
 // Links is where the driver keeps the short links of its layers; "" if it has
 // none.
 func (d *Daemon) Links() string {
-	if d.Driver == "vfs" || d.Driver == "overlay" {
+	if d.Driver == "vfs" || d.Driver == "btrfs" || d.Driver == "overlay" {
 		return ""
 	}
 	return d.Driver + "/l"

@@ -27,7 +27,7 @@ forget {container leak}
 `
 
 func TestExecute(t *testing.T) {
-	for _, driver := range []string{"overlay2", "vfs", "aufs"} {
+	for _, driver := range []string{"overlay2", "vfs", "aufs", "btrfs"} {
 		t.Run(driver, func(t *testing.T) {
 			w := newWorld(t, driver, leaky)
 			before := w.manifest()

@@ -37,7 +37,7 @@ func mounted(t *testing.T, size int64, mkfs ...string) string {
 	return dir
 }
 
-func run(t *testing.T, command ...string) {
+func run(t testing.TB, command ...string) {
 	t.Helper()
 	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
 	assert.NilError(t, err, "%s: %s", strings.Join(command, " "), out)
@@ -151,15 +151,45 @@ func TestQuota(t *testing.T) {
 }
 
 // What lies on another mount than the data root has no place to wait, and is
-// never copied.
+// never copied. What is hidden below that mount is nobody's to take.
 func TestOtherMount(t *testing.T) {
 	w := newWorld(t, "overlay2", stray)
-	layers := filepath.Join(w.Dir, "overlay2")
-	run(t, "mount", "--bind", layers, layers)
-	t.Cleanup(func() { run(t, "umount", layers) })
+	layers, disk := filepath.Join(w.Dir, "overlay2"), filepath.Join(t.TempDir(), "layers")
+	run(t, "cp", "-a", layers, disk)
+	hidden := w.manifest()
+	run(t, "mount", "--bind", disk, layers)
+	mounted := true
+	t.Cleanup(func() {
+		if mounted {
+			run(t, "umount", layers)
+		}
+	})
 	before := w.manifest()
 	result := w.execute(prune.Options{})
 	assert.Equal(t, result.Outcomes[0].End, journal.Skipped)
 	assert.Assert(t, strings.Contains(result.Outcomes[0].Reason, "another mount"), "%v", result.Outcomes)
 	assert.DeepEqual(t, w.manifest(), before)
+	run(t, "umount", layers)
+	mounted = false
+	assert.DeepEqual(t, w.manifest(), hidden)
+}
+
+// A driver's directory that is mounted on itself is still the data root's.
+func TestMountedOnItself(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	layers := filepath.Join(w.Dir, "overlay2")
+	run(t, "mount", "--bind", layers, layers)
+	t.Cleanup(func() { run(t, "umount", layers) })
+	before := w.manifest()
+	plan, _ := w.plan(prune.Options{})
+	result := w.execute(prune.Options{})
+	assert.Equal(t, w.ends(result)["layer {layer stray}"], journal.Freed)
+	assert.Equal(t, w.ends(result)["rw-layer {container leak}"], journal.Quarantined)
+	assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free, journal.Quarantine)...))
+	r := w.runner(w.disk())
+	held, err := r.Held()
+	assert.NilError(t, err)
+	_, err = r.Restore(t.Context(), held)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/source"
 	"github.com/docker-orphans/docker-orphans/scan/tree"
+	"github.com/docker-orphans/docker-orphans/tests/subvolume"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
 
@@ -38,7 +39,45 @@ type world struct {
 
 func newWorld(t testing.TB, driver, script string) *world {
 	t.Helper()
+	if driver == "btrfs" {
+		return subvolumes(t, script)
+	}
 	return worldIn(t, filepath.Join(t.TempDir(), "root"), driver, script)
+}
+
+// subvolumes is a world on a btrfs of its own, with its layers as subvolumes,
+// and the driver's directory mounted on itself, as a daemon that runs has it.
+func subvolumes(t testing.TB, script string) *world {
+	t.Helper()
+	w := worldIn(t, filepath.Join(subvolume.Mount(t), "root"), "btrfs", script)
+	for _, name := range entries(t, filepath.Join(w.Dir, "btrfs/subvolumes")) {
+		plain := name + ".plain"
+		assert.NilError(t, os.Rename(name, plain))
+		subvolume.Create(t, name)
+		for _, file := range entries(t, plain) {
+			run(t, "cp", "-a", file, name)
+		}
+		assert.NilError(t, os.RemoveAll(plain))
+	}
+	home := filepath.Join(w.Dir, "btrfs")
+	run(t, "mount", "--bind", home, home)
+	t.Cleanup(func() { run(t, "umount", home) })
+	if w.Host.Online {
+		w.restart()
+	}
+	return w
+}
+
+// entries are the paths of what is in a directory.
+func entries(t testing.TB, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	assert.NilError(t, err)
+	var paths []string
+	for _, e := range list {
+		paths = append(paths, filepath.Join(dir, e.Name()))
+	}
+	return paths
 }
 
 func worldIn(t testing.TB, dir, driver, script string) *world {

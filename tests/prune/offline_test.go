@@ -40,7 +40,7 @@ write tmp/GetImageBlob77 "half a blob"
 // Without a daemon everything goes in one run, the topmost first; but for
 // what the quarantine needs.
 func TestExecuteOffline(t *testing.T) {
-	for _, driver := range []string{"overlay2", "vfs", "fuse-overlayfs", "aufs"} {
+	for _, driver := range []string{"overlay2", "vfs", "fuse-overlayfs", "aufs", "btrfs"} {
 		t.Run(driver, func(t *testing.T) {
 			w := newWorld(t, driver, leakyOffline)
 			before := w.manifest()

@@ -50,6 +50,12 @@ func Snapshot(t testing.TB, of, path string) string {
 	return path
 }
 
+// Delete removes a subvolume.
+func Delete(t testing.TB, path string) {
+	t.Helper()
+	run(t, "btrfs", "subvolume", "delete", path)
+}
+
 // ReadOnly makes a subvolume read-only until the test ends.
 func ReadOnly(t testing.TB, path string) {
 	t.Helper()
