@@ -1,6 +1,7 @@
 package unlink
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,6 +97,22 @@ func TestSubvolumeMounted(t *testing.T) {
 		_, err = remove(t, c, root, Options{})
 		assert.NilError(t, err)
 	})
+}
+
+// On another file system any directory may have the inode that the top of a
+// subvolume has.
+func TestNoSubvolume(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	run(t, "truncate", "-s", "16M", image)
+	run(t, "mkfs.ext4", "-q", image)
+	root := subvolume.Image(t, image)
+	for i := range 300 {
+		plant(t, root, fmt.Sprintf("t/%d/", i))
+	}
+	_, err := remove(t, New(1), root, Options{})
+	assert.NilError(t, err)
+	_, err = os.Lstat(filepath.Join(root, "t"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
 // The quota group of a subvolume goes with it; newer kernels see to that

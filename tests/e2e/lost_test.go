@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -86,7 +85,7 @@ func (h *host) chains(t *testing.T, image string) []want {
 func lostImageStore(t *testing.T, h *host) []want {
 	before := engine.Snapshot(t, h.Daemon)
 	writable, initial := h.ContainerLayers(t, h.down)
-	store, kept := h.Path("image"), filepath.Join(h.Dir, "image")
+	store, kept := h.Path("image"), h.Path("kept")
 	h.Stop(t)
 	assert.NilError(t, os.Rename(store, kept))
 	h.Start(t)

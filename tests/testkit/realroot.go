@@ -6,15 +6,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/docker-orphans/docker-orphans/scan"
 	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/tests/subvolume"
 )
 
-// RealRoots are the data roots that real daemons wrote.
-var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs", "devicemapper", "devicemapper-lvm"}
+// RealRoots are the data roots that real daemons wrote. An image is the
+// file system with its root, subvolumes and all.
+var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs", "btrfs.img", "devicemapper", "devicemapper-lvm"}
 
 // OldRoots are those that daemons before 1.10 wrote, and such that 1.10 took
 // over.
@@ -67,10 +71,14 @@ func Unpack(t testing.TB, from, name string) (*Case, Truth) {
 	out, err := exec.Command("tar", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xSpf",
 		filepath.Join(from, name+".tar.gz"), "-C", dir).CombinedOutput()
 	assert.NilError(t, err, "%s", out)
-	data, err := os.ReadFile(filepath.Join(from, name+".truth.json"))
+	image := strings.HasSuffix(name, ".img")
+	data, err := os.ReadFile(filepath.Join(from, strings.TrimSuffix(name, ".img")+".truth.json"))
 	assert.NilError(t, err)
 	var want Truth
 	assert.NilError(t, json.Unmarshal(data, &want))
 	root := &Root{Dir: filepath.Join(dir, "root"), Driver: want.Driver}
+	if image {
+		root.Dir = subvolume.Image(t, filepath.Join(dir, "fs-"+name))
+	}
 	return &Case{Root: root, Mapper: &Mapper{}, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
 }
