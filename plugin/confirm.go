@@ -21,6 +21,17 @@ func confirm(ctx context.Context, dockerCLI command.Cli, warning string) (bool, 
 	return yes, nil
 }
 
+// confirmTyped shows a warning and asks for a text to be typed: what hardly
+// anybody wants to do is not done by habit. Anything else is no.
+func confirmTyped(ctx context.Context, dockerCLI command.Cli, warning, text string) (bool, error) {
+	message := warning + "\nType \"" + text + "\" to go on: "
+	typed, err := command.PromptForInput(ctx, dockerCLI.In(), dockerCLI.Out(), message) //nolint:staticcheck // what replaces it is internal to the docker CLI
+	if err != nil {
+		return false, silentExit(exitInterrupted)
+	}
+	return strings.TrimSpace(typed) == text, nil
+}
+
 // A warning is what is shown before a person is asked.
 type warning struct {
 	now     breakdown // freed at once, or by the daemon
@@ -28,7 +39,8 @@ type warning struct {
 	until   string    // when that ends
 	expired breakdown // in quarantine until now, freed for good
 	filters []string
-	dry     bool // nothing of it is done
+	next    string // which storage driver the daemon chooses when it starts; "" if that stays
+	dry     bool   // nothing of it is done
 }
 
 // text is the warning in the docker CLI's form.
@@ -47,6 +59,9 @@ func (w *warning) text() string {
 	list("remove:", w.now.lines())
 	list("put into quarantine until "+w.until+":", w.aside.lines())
 	list("free for good, from quarantine:", w.expired.lines())
+	if w.next != "" {
+		b.WriteString(w.next + "\n")
+	}
 	if begin = ""; len(w.filters) > 0 {
 		b.WriteString("\n")
 		list("  Items to be pruned will be filtered with:", w.filters)

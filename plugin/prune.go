@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/keep"
 )
 
@@ -25,6 +28,7 @@ type pruneOptions struct {
 	minFree         size
 	savePlan        string
 	plan            string
+	backend         string
 }
 
 func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
@@ -56,7 +60,9 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	f.Var(&options.minFree, "min-free", "Remove only until so many bytes of the file system are free (e.g. 20GB)")
 	f.StringVar(&options.savePlan, "save-plan", "", "Write what would be removed to a `FILE`, and remove nothing")
 	f.StringVar(&options.plan, "plan", "", "Remove what a saved plan in a `FILE` says, as far as it still holds, and nothing else")
+	f.StringVar(&options.backend, "backend", "", "Remove all that the storage driver `NAME` left, which the daemon does not use, and nothing else")
 	completeFlag(cmd, "filter", completeFilter)
+	completeFlag(cmd, "backend", fixed(valuesOf("backend")...))
 	return cmd
 }
 
@@ -64,6 +70,14 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 func (o *pruneOptions) check() error {
 	if err := o.removeOptions.check(); err != nil {
 		return err
+	}
+	if o.backend != "" {
+		if driver.Named(o.backend) == nil {
+			return usageError("invalid --backend %s (valid: %s)", scan.Printable(o.backend), strings.Join(valuesOf("backend"), ", "))
+		}
+		if o.plan != "" || o.includePrecious || o.limits() != (prune.Limits{}) || o.minFree != 0 || len(o.filter.given) > 0 {
+			return usageError("conflicting options: --backend says what goes, and nothing else can")
+		}
 	}
 	if o.plan == "" {
 		if o.savePlan != "" && o.format != "" {
@@ -115,7 +129,10 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if saved != nil {
+	if options.backend != "" {
+		r.expired = nil // nothing else
+		err = r.whole(ctx, options.backend, filter)
+	} else if saved != nil {
 		err = r.renew(ctx, options.plan, saved)
 	} else {
 		err = r.choose(ctx, options, filter)
@@ -162,6 +179,39 @@ func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pru
 		}
 	}
 	r.makePlan(limits)
+	return nil
+}
+
+// whole takes all that a storage driver left.
+func (r *removal) whole(ctx context.Context, name string, filter *pruneFilter) error {
+	for _, f := range r.seen.findings {
+		if f.Type != scan.TypeBackend || f.Backend != name || strings.HasPrefix(f.DataPath(), journal.Dir+"/") {
+			continue
+		}
+		if f.Verdict != scan.Orphan {
+			return refusal(f)
+		}
+		if err := apart(f); err != nil {
+			return err
+		}
+		if !filter.matchName(f, &r.seen.graph.Host) {
+			return fmt.Errorf("%s %s: pruneFilters of the docker CLI's config.json leave it", f.Type, shortID(f))
+		}
+		r.taken = append(r.taken, f)
+	}
+	if len(r.taken) == 0 {
+		for _, b := range r.seen.in.Backends {
+			if b.Name == name {
+				return fmt.Errorf("the daemon uses %s, or may use it: what is in it goes one by one", name)
+			}
+		}
+		return fmt.Errorf("the storage driver %s left nothing", name)
+	}
+	if err := r.seen.measure(ctx, r.taken, r.progress); err != nil {
+		return err
+	}
+	r.filters = filter.lines(r.seen.findings)
+	r.makePlan(prune.Limits{})
 	return nil
 }
 

@@ -3,6 +3,8 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/command"
@@ -12,6 +14,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/prune/hold"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
@@ -23,6 +26,7 @@ type removeOptions struct {
 	wait         bool
 	allowDamaged bool
 	allowMost    bool
+	allowBackend bool
 	keep         duration
 	format       string
 }
@@ -36,6 +40,7 @@ func (o *removeOptions) install(cmd *cobra.Command) {
 	f.BoolVar(&o.wait, "wait", false, "Wait for another run to end")
 	f.BoolVar(&o.allowDamaged, prune.AllowDamaged, false, "Go on although something in use has lost layers or records")
 	f.BoolVar(&o.allowMost, prune.AllowMost, false, "With --force, go on although most of a storage driver's layers would go")
+	f.BoolVar(&o.allowBackend, prune.AllowBackend, false, "With --force, remove all that a storage driver left without its name being typed")
 	f.StringVar(&o.format, "format", "", `Format of the output: "json"`)
 	completeFlag(cmd, "format", fixed(formatter.JSONFormatKey))
 }
@@ -223,6 +228,9 @@ func (r *removal) brake() error {
 			_, _ = fmt.Fprintf(r.cli.Err(), "WARNING: %s: %s\n", scan.Printable(b.Why), b.Hint)
 		}
 	}
+	if b := prune.Whole(&r.plan); b != nil && !r.options.allowBackend && problem == nil && r.options.force {
+		problem = brakeError{b}
+	}
 	if problem != nil && r.session == nil {
 		r.wouldNotBegin(problem)
 		return nil
@@ -234,7 +242,7 @@ func (r *removal) brake() error {
 func (r *removal) warning() *warning {
 	w := &warning{
 		now: breakdown{}, aside: breakdown{}, expired: sumHeld(r.expired), filters: r.filters,
-		until: stamp(time.Now().Add(r.policy.Keep)),
+		until: stamp(time.Now().Add(r.policy.Keep)), next: r.nextStart(),
 	}
 	for i := range r.plan.Steps {
 		s := &r.plan.Steps[i]
@@ -257,12 +265,43 @@ func (r *removal) carryOut(ctx context.Context) error {
 		if err := r.show(); err != nil {
 			return err
 		}
-		yes, err := confirm(ctx, r.cli, r.warning().text())
+		yes, err := r.ask(ctx)
 		if err != nil || !yes {
 			return err
 		}
+	} else if next := r.nextStart(); next != "" {
+		_, _ = fmt.Fprintln(r.cli.Err(), next)
 	}
 	return r.execute(ctx)
+}
+
+// ask shows a warning and asks. What takes all that a storage driver left has
+// the person type the driver's name.
+func (r *removal) ask(ctx context.Context) (bool, error) {
+	if names := prune.Backends(&r.plan); len(names) > 0 && !r.options.allowBackend {
+		return confirmTyped(ctx, r.cli, r.warning().text(), strings.Join(names, " "))
+	}
+	return confirm(ctx, r.cli, r.warning().text())
+}
+
+// nextStart says which driver the daemon chooses when it starts once what a
+// driver left is gone; "" if the plan takes none of that (rule 13).
+func (r *removal) nextStart() string {
+	gone := prune.Backends(&r.plan)
+	if len(gone) == 0 {
+		return ""
+	}
+	host := &r.seen.graph.Host
+	prior := slices.DeleteFunc(slices.Clone(host.Prior), func(name string) bool { return slices.Contains(gone, name) })
+	return "The daemon, when it starts next, " + driver.Next(prior, host.Told, usedDriver(r.seen.in)) + "."
+}
+
+// usedDriver is the storage driver that the daemon uses; "" if it is not known.
+func usedDriver(in *scan.Input) string {
+	if in.Undecided != "" || len(in.Backends) != 1 {
+		return ""
+	}
+	return in.Backends[0].Name
 }
 
 // show lists what goes, before a person is asked.

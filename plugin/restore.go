@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
 )
 
 // restoreOptions are what restore can be told.
@@ -93,7 +94,33 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		out.end()
 		_, _ = fmt.Fprint(dockerCLI.Out(), restored(back, q.in.Daemon != nil))
 	}
+	if next := nextAfter(q.in, back); next != "" {
+		_, _ = fmt.Fprintln(dockerCLI.Out(), next)
+	}
 	return q.status(refused, err, len(back))
+}
+
+// nextAfter says which storage driver the daemon chooses when it starts once all
+// that another left is back; "" if none of that comes back (rule 13).
+func nextAfter(in *scan.Input, back []prune.Held) string {
+	var names []string
+	for _, h := range back {
+		if h.Step.Type == scan.TypeBackend {
+			names = append(names, h.Step.Backend)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	prior, err := driver.Prior(in.Tree)
+	told, errTold := driver.ToldOf(in, in.Host.Owner)
+	if err = errors.Join(err, errTold); err != nil {
+		return "Which storage driver the daemon chooses when it starts next is not known: " + scan.Printable(err.Error())
+	}
+	prior = append(prior, names...) // not there yet if nothing is to be changed
+	slices.Sort(prior)
+	prior = slices.Compact(prior)
+	return "The daemon, when it starts next, " + driver.Next(prior, told.By, usedDriver(in)) + "."
 }
 
 // restored says what a person should know of what came back.

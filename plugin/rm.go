@@ -110,8 +110,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, refusal(f))
 		case scan.ContractOf(f.Type).Default == scan.DefaultNever:
 			problems = append(problems, fmt.Errorf("%s %s is only reported, never removed: look into it with --data-root %s", f.Type, shortID(f), filepath.Join(r.seen.in.DataRoot, f.DataPath())))
-		case f.Type == scan.TypeBackend:
-			problems = append(problems, fmt.Errorf("%s %s: removing a whole storage driver's tree is not supported yet", f.Type, shortID(f)))
+		case apart(f) != nil:
+			problems = append(problems, apart(f))
 		case slices.ContainsFunc(f.Parts, func(o *scan.Object) bool { return o.Medium.Apart() }):
 			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.NotMine))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
@@ -119,6 +119,28 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 		}
 	}
 	return errors.Join(problems...), nil
+}
+
+// apart says why all that a storage driver left cannot go by being renamed:
+// its layers are no plain directories. It is nil for all else.
+func apart(f *scan.Finding) error {
+	for _, o := range f.Parts {
+		if f.Type == scan.TypeBackend && o.Medium != scan.Directory && o.Medium != scan.File {
+			return backendError{fmt.Errorf("%s %s: its layers are %s, which cannot be put aside as a whole", f.Type, shortID(f), o.Medium), f.Backend}
+		}
+	}
+	return nil
+}
+
+// A backendError is that of what a storage driver left that cannot go.
+type backendError struct {
+	error
+	driver string
+}
+
+// Hint says what a person can do.
+func (e backendError) Hint() string {
+	return "start the daemon once with --storage-driver " + e.driver + ", and remove its containers and images: docker system prune -a"
 }
 
 // refusal says why a finding cannot be removed.

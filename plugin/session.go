@@ -182,7 +182,7 @@ func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, closeRoot()) }()
-		in.Run, in.Named = run, named
+		in.Run, in.Named, policy.Walk = run, named, named
 		if in.KeepList, err = o.keepList(dockerCLI.ConfigFile(), time.Now()); err != nil {
 			return nil, keepError{err}
 		}

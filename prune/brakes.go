@@ -3,6 +3,7 @@ package prune
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 )
@@ -22,6 +23,7 @@ func (b *Brake) Error() string { return b.Why }
 const (
 	AllowDamaged = "allow-damaged"
 	AllowMost    = "allow-most"
+	AllowBackend = "allow-backend"
 )
 
 // Damaged is the brake for facts that contradict each other: something in use
@@ -38,6 +40,31 @@ func Damaged(lost []scan.Doubt) *Brake {
 		Flag: AllowDamaged, Why: "something in use is damaged: " + why,
 		Hint: "records or layers were lost, and what looks like an orphan may be what is missing: repair it first (bring back what was lost, or remove and pull again what is damaged)",
 	}
+}
+
+// Whole is the brake for a plan that takes all that a storage driver left: a
+// person types its name. It returns nil if the plan does not.
+func Whole(p *Plan) *Brake {
+	backends := Backends(p)
+	if len(backends) == 0 {
+		return nil
+	}
+	return &Brake{
+		Flag: AllowBackend, Why: "all that the storage driver " + strings.Join(backends, " and ") + " left would go: its images and its containers",
+		Hint: "without --force you are asked to type its name",
+	}
+}
+
+// Backends are the storage drivers of which a plan takes all that they left.
+func Backends(p *Plan) []string {
+	var names []string
+	for i := range p.Steps {
+		if p.Steps[i].Type == scan.TypeBackend {
+			names = append(names, p.Steps[i].Backend)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // What a run may take of one backend without being asked.

@@ -29,7 +29,7 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if f.Type != scan.TypeBackend && f.Type != scan.TypeRoot && (byHand(f, d.online) || markable(g, f)) && (o.Take == nil || o.Take(f)) {
+		if (byHand(f, d.online) || markable(g, f)) && o.takes(f) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}
@@ -43,6 +43,18 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 		d.connect(g)
 	}
 	return d
+}
+
+// takes reports whether an orphan is to go: what is only reported never is, and
+// what goes only if it is named is not meant by all.
+func (o *Options) takes(f *scan.Finding) bool {
+	switch scan.ContractOf(f.Type).Default {
+	case scan.DefaultNever:
+		return false
+	case scan.DefaultNo:
+		return o.Take != nil && o.Take(f)
+	}
+	return o.Take == nil || o.Take(f)
 }
 
 // connect finds what the orphans need of each other. A short link stands

@@ -23,7 +23,7 @@ type (
 
 // Options say what a user wants of a plan.
 type Options struct {
-	Take  func(*scan.Finding) bool // which orphans go; nil: all
+	Take  func(*scan.Finding) bool // which orphans go; nil: all but what goes only if it is named
 	Purge bool                     // free at once what would go to quarantine
 	Named bool                     // the user named each of them
 }
@@ -67,7 +67,7 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 		return journal.Marker
 	case d.purge:
 		return journal.Free
-	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer,
+	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend,
 		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old): // rule 11: it may be a container's, or an image's whose only record is lost
 		return journal.Quarantine
 	}
@@ -79,13 +79,13 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 // has gone. Of a registered layer the record goes first: to a daemon that is
 // started on a record alone the layer is there, and every image that is pulled
 // onto it is broken; one without a record it never sees. So it is with the file
-// by which aufs knows a layer.
+// by which aufs knows a layer, and with a storage driver's image store and tree.
 func moves(s *Step) []journal.Move {
 	var data, links, records []journal.Move
 	files := map[string]bool{}
 	for _, o := range s.Objects {
 		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp, o.Note().Subvolume)}
-		if o.Kind == scan.KindLayer || o.Kind == scan.KindPart {
+		if o.Kind == scan.KindLayer || o.Kind == scan.KindPart || o.Kind == scan.KindBackend && o.Name == s.Backend {
 			data = append(data, m)
 			files[m.From] = o.Medium == scan.File
 		} else {
@@ -101,11 +101,15 @@ func moves(s *Step) []journal.Move {
 			links = append(links, journal.Move{From: r.From.Name, Target: "../" + id + "/diff"})
 		}
 	}
-	if s.Type == scan.TypeImageLayer {
+	if recordsFirst(s) {
 		return slices.Concat(records, links, data)
 	}
 	return slices.Concat(data, links, records)
 }
+
+// recordsFirst reports whether a step takes the record before the data, and so
+// puts it back last.
+func recordsFirst(s *Step) bool { return s.Type == scan.TypeImageLayer || s.Type == scan.TypeBackend }
 
 // layerOf returns the id of the layer of a step that a short link leads to.
 func layerOf(s *Step, r scan.Ref) (string, bool) {

@@ -180,8 +180,8 @@ func fits(tree scan.Tree, mv *journal.Move, name string) error {
 // last. What is not there was not taken, or is back already.
 func (r *Runner) putBack(run string, s *Step) error {
 	for m := range s.Moves {
-		if s.Type == scan.TypeImageLayer {
-			m = len(s.Moves) - 1 - m // its record went first
+		if recordsFirst(s) {
+			m = len(s.Moves) - 1 - m
 		}
 		mv, place := &s.Moves[m], s.Place(run, m)
 		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {

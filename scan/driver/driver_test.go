@@ -82,6 +82,25 @@ func TestPrior(t *testing.T) {
 	assert.DeepEqual(t, prior, []string{"overlay2", "zfs"})
 }
 
+func TestNext(t *testing.T) {
+	for _, tc := range []struct {
+		prior      []string
+		told, uses string
+		want       string
+	}{
+		{[]string{"overlay2"}, "", "overlay2", "chooses overlay2, whose layers"},
+		{[]string{"overlay2", "vfs"}, "", "", "chooses overlay2, whose layers"},
+		{[]string{"overlay2"}, "", "vfs", "chooses overlay2, and not vfs"},
+		{[]string{"aufs", "overlay2"}, "", "overlay2", "finds layers of aufs and overlay2, and does not start"},
+		{[]string{"vfs"}, "", "vfs", "finds no layers of any storage driver but vfs, and takes the first"},
+		{nil, "/etc/docker/daemon.json", "vfs", "uses vfs, as /etc/docker/daemon.json says"},
+		{[]string{"aufs", "overlay2"}, "f", "", "uses what f says"},
+	} {
+		got := driver.Next(tc.prior, tc.told, tc.uses)
+		assert.Assert(t, strings.HasPrefix(got, tc.want), "%+v: %s", tc, got)
+	}
+}
+
 func TestConfigured(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config string

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
 )
 
 // Told is what somebody tells a daemon about its driver.
@@ -87,6 +89,18 @@ func Configured(machine, dataRoot string) (Told, error) {
 		return Told{}, err
 	}
 	return c.told(configFile), nil
+}
+
+// ToldOf is what is told to the daemon of a data root that runs, or to one that
+// would be started if none does.
+func ToldOf(in *scan.Input, running *scan.Process) (Told, error) {
+	switch {
+	case running != nil:
+		return Running(in.Proc, running.PID, in.Machine), nil
+	case in.Machine != "":
+		return Configured(in.Machine, in.DataRoot)
+	}
+	return Told{}, nil
 }
 
 // Running is what a daemon that runs was told about its driver when it started:

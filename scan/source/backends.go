@@ -77,16 +77,11 @@ func (s *backends) choice() {
 	if host.Prior, err = driver.Prior(s.in.Tree); err != nil {
 		s.doubt(nil, ".", err)
 	}
-	switch {
-	case host.Owner != nil:
-		host.Told = driver.Running(s.in.Proc, host.Owner.PID, s.in.Machine).By
-	case s.in.Machine != "":
-		told, err := driver.Configured(s.in.Machine, s.in.DataRoot)
-		if err != nil {
-			s.doubt(nil, "storage driver", err)
-		}
-		host.Told = told.By
+	told, err := driver.ToldOf(s.in, host.Owner)
+	if err != nil {
+		s.doubt(nil, "storage driver", err)
 	}
+	host.Told = told.By
 }
 
 // doubt doubts all that a driver left, or any left if it is nil: what of it is

@@ -26,6 +26,18 @@ online
 forget {container leak}
 `
 
+// leftBehind is a root in which another storage driver was used before.
+const leftBehind = `
+image app: base top
+container web app
+with OTHER image old: old-base old-top
+with OTHER container gone old
+write volumes/data/_data/file "x"
+with OTHER write containers/{container gone}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/data/_data:/data\"]}"
+layer stray on base
+online
+`
+
 func TestExecute(t *testing.T) {
 	for _, driver := range []string{"overlay2", "vfs", "aufs", "btrfs"} {
 		t.Run(driver, func(t *testing.T) {

@@ -35,6 +35,7 @@ type world struct {
 	atLook func(n int) // called before each look of a run
 	events []prune.Event
 	medium scan.Medium // of layers; "" as they are
+	named  bool        // plans take also what goes only if it is named
 }
 
 func newWorld(t testing.TB, driver, script string) *world {
@@ -84,7 +85,7 @@ func worldIn(t testing.TB, dir, driver, script string) *world {
 	t.Helper()
 	c, err := testkit.Run(dir, driver, script)
 	assert.NilError(t, err)
-	return &world{Case: c, t: t}
+	return &world{Case: c, t: t, named: script == leftBehind}
 }
 
 // takeOnly takes the findings of one id.
@@ -153,6 +154,9 @@ func (w *world) disk() prune.Disk {
 // plan is what the first look would remove.
 func (w *world) plan(o prune.Options) (prune.Plan, *scan.Process) {
 	seen := w.look("", nil, nil)
+	if w.named {
+		o.Named, o.Take = true, func(*scan.Finding) bool { return true }
+	}
 	return prune.NewPlan(seen.Graph, seen.Findings, o), seen.Graph.Host.Owner
 }
 

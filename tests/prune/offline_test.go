@@ -15,6 +15,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
@@ -109,8 +110,13 @@ func (w *world) assertRecords() {
 	w.t.Helper()
 	records, err := filepath.Glob(filepath.Join(w.Dir, "image/*/layerdb/sha256/*/cache-id"))
 	assert.NilError(w.t, err)
-	layers := w.layers()
 	for _, record := range records {
+		layers := w.layers()
+		for i := range driver.All { // another driver may have left records too
+			if d := &driver.All[i]; d.Name != w.Driver && strings.HasPrefix(record, filepath.Join(w.Dir, d.Store())+"/") {
+				layers = d.Layers
+			}
+		}
 		id, err := os.ReadFile(record)
 		assert.NilError(w.t, err)
 		_, err = os.Stat(filepath.Join(w.Dir, layers, string(id)))

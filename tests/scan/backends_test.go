@@ -225,3 +225,27 @@ func TestBackendThatCannotBeRead(t *testing.T) {
 		assert.Assert(t, slices.ContainsFunc(g.Doubts, doubt), read)
 	}
 }
+
+// Before it goes it is walked for files that a process has open and that no
+// path leads to (rule 5); as long as nobody names it that is not worth it.
+func TestBackendIsWalkedOnceNamed(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		c := run(t, switched+"with vfs write LAYERS/{layer old-top}/open \"x\"\n")
+		in := testkit.Input(t, c)
+		open, err := c.With("vfs", "vfs/dir/{layer old-top}/open")
+		assert.NilError(t, err)
+		alias := filepath.Join(t.TempDir(), "alias")
+		assert.NilError(t, os.Symlink(filepath.Join(c.Dir, open), alias))
+		assert.NilError(t, os.Symlink(alias, filepath.Join(in.Proc, "1/fd/7")))
+		want := scan.Orphan
+		if named {
+			c.Policy.Walk, want = map[scan.Node]bool{{Kind: scan.KindBackend, Name: "vfs"}: true}, scan.Held
+		}
+		_, findings := testkit.JudgeInput(t, in, c.Policy)
+		for _, f := range findings {
+			if f.Type == scan.TypeBackend {
+				assert.Equal(t, f.Verdict, want, f.Reason)
+			}
+		}
+	}
+}

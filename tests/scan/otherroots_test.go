@@ -3,6 +3,7 @@ package scan_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -58,6 +59,20 @@ func TestOtherRootHeld(t *testing.T) {
 	}
 }
 
+// It is as old as the newest of the directories in which its daemon makes and
+// removes things (rule 4).
+func TestOtherRootIsAsOldAsItsRecords(t *testing.T) {
+	c := run(t, remapped)
+	name := filepath.Join(c.Dir, "100000.100000/vfs/dir")
+	assert.NilError(t, os.Mkdir(filepath.Join(name, "x"), 0o700))
+	info, err := os.Stat(name)
+	assert.NilError(t, err)
+	changed := info.Sys().(*syscall.Stat_t).Ctim
+	_, findings := testkit.JudgeInput(t, testkit.Input(t, c), c.Policy)
+	recorded := otherRoot(t, findings).Parts[0].Note().Recorded
+	assert.Equal(t, recorded.UnixNano(), changed.Nano())
+}
+
 // What cannot be read keeps other data roots from being judged, and nothing
 // else (rule 1).
 func TestOtherRootThatCannotBeRead(t *testing.T) {
@@ -71,7 +86,9 @@ func TestOtherRootThatCannotBeRead(t *testing.T) {
 			}
 			return nil
 		})
-		_, findings := testkit.JudgeInput(t, in, c.Policy)
+		g, findings := testkit.JudgeInput(t, in, c.Policy)
+		doubt := func(d scan.Doubt) bool { return d.Source == scan.SourceRoots }
+		assert.Assert(t, slices.ContainsFunc(g.Doubts, doubt), read)
 		f := otherRoot(t, findings)
 		assert.Assert(t, f == nil || f.Verdict == scan.Unsure, "%s: %+v", read, f)
 	}
