@@ -2,6 +2,7 @@ package btrfs
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 	"unsafe"
@@ -27,15 +28,32 @@ func Of(dir int) (s Subvolume, ok bool, err error) {
 	if err := unix.Fstat(dir, &st); err != nil || st.Ino != Top || st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return Subvolume{}, false, err
 	}
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(dir, &fs); err != nil || uint32(fs.Type) != unix.BTRFS_SUPER_MAGIC {
+	if is, err := on(dir); err != nil || !is {
 		return Subvolume{}, false, err
 	}
 	s, err = info(dir)
-	if err == unix.ENOTTY { // before 4.18
+	if errors.Is(err, unix.ENOTTY) { // before 4.18
 		s, err = item(dir)
 	}
 	return s, err == nil, err
+}
+
+// on reports whether an open file is on a btrfs.
+func on(fd int) (bool, error) {
+	var fs unix.Statfs_t
+	err := unix.Fstatfs(fd, &fs)
+	return err == nil && uint32(fs.Type) == unix.BTRFS_SUPER_MAGIC, err
+}
+
+// Stub is the inode of what stands in a snapshot where its origin has another
+// subvolume in it (BTRFS_EMPTY_SUBVOL_DIR_OBJECTID).
+const Stub = 2
+
+// IsStub reports whether an open directory with that inode is such: empty, and
+// with times that say when the kernel last came to read it.
+func IsStub(dir int) bool {
+	is, err := on(dir)
+	return err == nil && is
 }
 
 // Requests of linux/btrfs.h.

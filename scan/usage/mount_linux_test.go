@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -113,12 +114,15 @@ func TestSubvolume(t *testing.T) {
 	subvolume.ReadOnly(t, deeper)
 	subvolume.Sync(t, root) // blocks are counted when they are written
 	want := scan.Usage{Complete: true, AtMost: true, Bytes: 12288 + 2*20480, Inodes: 7}
+	time.Sleep(20 * time.Millisecond) // file systems' clocks tick coarsely
+	made := time.Now()
 	everyWay(t, root, func(t *testing.T, walk func(...string) scan.Usage) {
 		got := walk("layer")
 		want.Newest = got.Newest
 		assert.DeepEqual(t, got, want)
 		assert.Equal(t, walk("copy").Inodes, int64(4))
 		assert.Assert(t, walk("copy").Complete)
+		assert.Assert(t, walk("copy").Newest.Before(made), "what is empty there has the time of this look")
 	})
 }
 

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,6 +42,9 @@ func (w *worker) enter(f *frame, name string) (frame, bool) {
 		below := frame{fd: fd, at: &place{parent: f.at, name: name}, device: st.Device, inode: st.Inode, counted: f.counted}
 		if st.Inode == btrfs.Top {
 			w.subvolume(&below)
+		}
+		if st.Inode == btrfs.Stub && btrfs.IsStub(fd) {
+			st.Change = time.Time{}
 		}
 		w.directory(f, name, &st)
 		return below, true

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,16 @@ func Snapshot(t testing.TB, of, path string) string {
 func Delete(t testing.TB, path string) {
 	t.Helper()
 	run(t, "btrfs", "subvolume", "delete", path)
+}
+
+// List returns what there is of subvolumes, one a line of the btrfs command.
+func List(t testing.TB, root string) []string {
+	t.Helper()
+	out, err := exec.Command("btrfs", "subvolume", "list", root).CombinedOutput()
+	if err != nil {
+		t.Fatalf("list subvolumes: %v: %s", err, out)
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
 }
 
 // ReadOnly makes a subvolume read-only until the test ends.
