@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/docker-orphans/docker-orphans/scan/dm"
+	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
 // A Tree is the data root, read-only: no method of it can write, and none
@@ -268,6 +269,7 @@ type Input struct {
 	Proc     string                                                    // the process table: "/proc"
 	Bolt     func(ctx context.Context, name string) (*bbolt.DB, error) // a consistent copy, checked; the caller closes it
 	Mapper   dm.Mapper                                                 // the kernel's device mapper; nil: nothing of the data root is active
+	Pools    zfs.Lister                                                // the kernel's zfs; nil: the datasets of the data root are not here
 	Backends []*Backend                                                // those whose objects were enumerated
 	Now      func() time.Time
 	// Undecided says why it is not known which of the backends the daemon

@@ -16,6 +16,7 @@ var All = []*scan.Backend{
 	Overlay,
 	Overlay2,
 	VFS,
+	ZFS,
 }
 
 // Named returns the backend of a storage driver's name, or nil.

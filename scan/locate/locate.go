@@ -28,6 +28,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/mount"
 	"github.com/docker-orphans/docker-orphans/scan/process"
 	"github.com/docker-orphans/docker-orphans/scan/tree"
+	"github.com/docker-orphans/docker-orphans/scan/zfs"
 	"go.etcd.io/bbolt"
 )
 
@@ -201,6 +202,7 @@ func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error
 		Tree: disk, DataRoot: root, Machine: "/", Proc: o.Proc, Now: time.Now,
 		Bolt:   func(ctx context.Context, name string) (*bbolt.DB, error) { return bolt.Copy(ctx, disk, name) },
 		Mapper: dm.System{Sys: "/sys", Tool: dm.Dmsetup},
+		Pools:  zfs.System{Tool: zfs.Zfs},
 		Host:   scan.Host{DataRoot: root, Now: time.Now()},
 	}
 	if dir = filepath.Clean(dir); dir != root {

@@ -190,6 +190,22 @@ func TestDaemonThatFails(t *testing.T) {
 	})
 }
 
+// The datasets cannot be listed: there may be any.
+func TestPoolsThatFail(t *testing.T) {
+	eachSettled(t, func(t *testing.T, c *testkit.Case) {
+		if c.Driver != "zfs" {
+			return
+		}
+		_, before := reads(t, c)
+		c.Pools.Err = fmt.Errorf("zfs list: %w", syscall.EACCES)
+		o := judge(t, testkit.Input(t, c), c.Policy)
+		o.check(t, c, before, "zfs", true)
+		for n, v := range o.verdicts {
+			assert.Assert(t, v != scan.Orphan || n.Kind == scan.KindContainer || n.Kind == scan.KindDownload, "%s is an orphan", n)
+		}
+	})
+}
+
 // The device mapper cannot be asked: any thin device may be open.
 func TestMapperThatFails(t *testing.T) {
 	eachSettled(t, func(t *testing.T, c *testkit.Case) {

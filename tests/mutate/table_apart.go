@@ -17,6 +17,13 @@ var apart = []mutation{
 	{1, "a mount record whose thin device is gone", "scan/source/layerdb.go", "if db.b.Medium.Apart() && db.g.Object(layer) == nil &&", "if db.b.Medium.Apart() && false &&"},
 	{1, "a release that cannot be read", "scan/source/layerdb.go", "db.doubtOf(o.Name, err, scan.TypeLayer), itself)", "db.doubtOf(o.Name, err, scan.TypeLayer)), itself.Err"},
 
+	{1, "origins of datasets", "scan/backend/zfs.go", "g.Refer(zfsLayer(id), zfsLayer(below), scan.ByLower)", "_ = below"},
+	{1, "a parent without layers", "scan/backend/zfs.go", "if layers == 0 {", "if layers < 0 {"},
+	{3, "a dataset in a layer", "scan/backend/zfs.go", "case deeper:", "case deeper && false:"},
+	{3, "a snapshot of a user's", "scan/backend/zfs.go", "case isSnapshot && !isNumber(snapshot):", "case isSnapshot && false:"},
+	{4, "zfs tells whole seconds", "scan/backend/zfs.go", "d.Created.Add(time.Second - 1)", "d.Created.Add(0)"},
+	{5, "a clone elsewhere", "scan/backend/zfs.go", `g.Hold(zfsLayer(below), "cloned by "+scan.Printable(d.Name), "zfs list")`, "_ = below"},
+	{16, "a dataset and its -init", "scan/backend/zfs.go", `g.Refer(zfsLayer(id), zfsLayer(id+"-init"), scan.ByInitName)`, "_ = id"},
 	{3, "what the driver would not write", "scan/backend/devicemapper.go", "\td.DisallowUnknownFields()\n", ""},
 	{3, "what follows the end of a file", "scan/backend/devicemapper.go", "case len(bytes.TrimSpace(data[d.InputOffset():])) > 0:", "case false:"},
 	{3, "a file that names no device", "scan/backend/devicemapper.go", "case file.Device == nil || file.Transaction == nil:\n\t\treturn nil, errors.New(\"names no device\")", "case file.Device == nil || file.Transaction == nil:\n\t\tfile.Device, file.Transaction = new(int64), new(uint64)"},

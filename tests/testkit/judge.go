@@ -34,6 +34,9 @@ func Input(t testing.TB, c *Case) *scan.Input {
 		in.Tree = &snapshots{Tree: disk, made: c.subvolumes}
 	}
 	in.Host.DataRoot, in.Host.Now = in.DataRoot, time.Now()
+	if c.Driver == "zfs" {
+		in.Pools = &c.Pools
+	}
 	if c.Mapper != nil {
 		in.Mapper = c.Mapper
 	}

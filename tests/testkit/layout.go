@@ -44,6 +44,8 @@ func (r *Root) layerDir(id string) string {
 		return filepath.Join("aufs/diff", id)
 	case "btrfs":
 		return filepath.Join("btrfs/subvolumes", id)
+	case "zfs":
+		return filepath.Join("zfs/graph", id)
 	case "devicemapper":
 		return filepath.Join("devicemapper/metadata", id)
 	}

@@ -18,7 +18,7 @@ import (
 
 // RealRoots are the data roots that real daemons wrote. An image is the
 // file system with its root, subvolumes and all.
-var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs", "btrfs.img", "devicemapper", "devicemapper-lvm"}
+var RealRoots = []string{"overlay2", "vfs", "fuse-overlayfs", "overlay", "aufs", "btrfs", "btrfs.img", "devicemapper", "devicemapper-lvm", "zfs"}
 
 // OldRoots are those that daemons before 1.10 wrote, and such that 1.10 took
 // over.
@@ -79,6 +79,10 @@ func Unpack(t testing.TB, from, name string) (*Case, Truth) {
 	root := &Root{Dir: filepath.Join(dir, "root"), Driver: want.Driver}
 	if image {
 		root.Dir = subvolume.Image(t, filepath.Join(dir, "fs-"+name))
+	}
+	if want.Driver == "zfs" {
+		root.Pools, err = recordedPools(filepath.Join(from, "../recorded/zfs-list.txt"))
+		assert.NilError(t, err)
 	}
 	return &Case{Root: root, Mapper: &Mapper{}, Policy: scan.Policy{Now: time.Now(), Grace: scan.DefaultGrace}}, want
 }

@@ -65,6 +65,7 @@ type Root struct {
 	salt    string              // what the ids follow from beside the names
 	old     map[string][]string // of Docker before 1.10: image name → its layers, the topmost first; nil for others
 	pool    ThinPool            // of devicemapper
+	Pools   Pools               // of zfs
 }
 
 // NewRoot returns an empty data root below a directory.
@@ -139,6 +140,9 @@ func (r *Root) layer(name, id string, written bool, below []string) error {
 		return r.aufs(name, id, below)
 	case "devicemapper":
 		return r.thinDevice(id)
+	case "zfs":
+		r.dataset(id, below)
+		return nil
 	}
 	return r.linked(name, id, below)
 }
