@@ -204,19 +204,6 @@ func (m *machine) broken(verdicts map[string]scan.Verdict) bool {
 	return false
 }
 
-// parentsLost reports whether a layer was restored that an operation was cut
-// off in, before it was written what the layer lies on: that may be any layer.
-func (m *machine) parentsLost(verdicts map[string]scan.Verdict) bool {
-	for name, v := range verdicts {
-		_, work := os.Stat(m.path(name + "/work"))
-		_, lower := os.Stat(m.path(name + "/lower"))
-		if v == scan.Kept && work == nil && lower != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // scanBusy scans while operations run, which go on between two reads. Age
 // protects what they made: nothing else, as the grace is as long as they run.
 func (m *machine) scanBusy(t *rapid.T) {
