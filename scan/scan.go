@@ -64,22 +64,27 @@ func (g *Graph) created(ctx context.Context, in *Input) {
 				continue
 			}
 			made, err := b.Created(ctx, in, o)
-			if err == nil && made.IsZero() {
-				err = errors.New("not told")
-			}
-			if err != nil {
-				made = time.Time{}
-			}
-			if !made.Equal(o.Stamp.Made()) {
-				o.Annotate().Created = &made
-			}
-			if err != nil {
-				g.Doubt(Doubt{
-					Source: SourceID("backend " + b.Name), Where: o.Name, Err: "when it was made: " + err.Error(),
-					Scope: Scope{Nodes: []Node{o.Node}},
-				})
-			}
+			g.made(b, o, made, err)
 		}
+	}
+}
+
+// made notes when a backend says that a layer was made, or that it cannot.
+func (g *Graph) made(b *Backend, o *Object, made time.Time, err error) {
+	if err == nil && made.IsZero() {
+		err = errors.New("not told")
+	}
+	if err != nil {
+		made = time.Time{}
+	}
+	if !made.Equal(o.Stamp.Made()) {
+		o.Annotate().Created = &made
+	}
+	if err != nil {
+		g.Doubt(Doubt{
+			Source: SourceID("backend " + b.Name), Where: o.Name, Err: "when it was made: " + err.Error(),
+			Scope: Scope{Nodes: []Node{o.Node}},
+		})
 	}
 }
 
