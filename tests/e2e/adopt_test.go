@@ -265,6 +265,9 @@ func adoptOutcomes(t *testing.T, h *host) {
 
 	// A file that the driver cannot remove.
 	file := h.Path(h.Content(broken1.Falls[0].Layer.Name) + "/broken2")
+	if h.Driver == "btrfs" {
+		file = filepath.Dir(file) // a subvolume goes with all that is in it, whatever its flags
+	}
 	setImmutable(t, file, true)
 	r = adopt.Adopt(t.Context(), a.api, a.in.Tree, broken1)
 	setImmutable(t, file, false)

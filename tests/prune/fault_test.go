@@ -116,6 +116,7 @@ func TestEveryFault(t *testing.T) {
 		t.Run(driver+"/offline", func(t *testing.T) { everyFault(t, driver, leakyOffline) })
 		t.Run(driver+"/backend", func(t *testing.T) { everyFault(t, driver, leftBehind) })
 	}
+	t.Run("btrfs", func(t *testing.T) { everyFault(t, "btrfs", leaky) })
 }
 
 func everyFault(t *testing.T, driver, script string) {
