@@ -62,7 +62,7 @@ func subvolumes(t testing.TB, script string) *world {
 	}
 	home := filepath.Join(w.Dir, "btrfs")
 	run(t, "mount", "--bind", home, home)
-	t.Cleanup(func() { run(t, "umount", home) })
+	t.Cleanup(func() { subvolume.Unmount(t, home) })
 	if w.Host.Online {
 		w.restart()
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,8 +34,23 @@ func Image(t testing.TB, image string) string {
 	t.Helper()
 	root := t.TempDir()
 	run(t, "mount", "-o", "loop", image, root)
-	t.Cleanup(func() { run(t, "umount", root) })
+	t.Cleanup(func() { Unmount(t, root) })
 	return root
+}
+
+// Unmount unmounts what a process that was only just started beside may still
+// have open: it has all files of its parent until it is another program.
+func Unmount(t testing.TB, path string) {
+	t.Helper()
+	var out []byte
+	var err error
+	for range 50 {
+		if out, err = exec.Command("umount", path).CombinedOutput(); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("umount %s: %v: %s", path, err, out)
 }
 
 // Create makes a subvolume.
