@@ -78,7 +78,7 @@ func (r *usageRows) rows() []*usageContext {
 func (r *usageRows) sums() []*usageContext {
 	var rows []*usageContext
 	for _, s := range r.ledger.Sums() {
-		row := &usageContext{account: string(s.Account), kind: s.Type, count: s.Items, bytes: s.Bytes, complete: s.Complete}
+		row := &usageContext{account: string(s.Account), kind: s.Type, count: s.Items, bytes: s.Bytes, atMost: s.AtMost, complete: s.Complete}
 		if says, ok := r.docker[s.Account]; ok {
 			row.docker = &says
 		}
@@ -91,7 +91,7 @@ func (r *usageRows) sums() []*usageContext {
 func (r *usageRows) things() []*usageContext {
 	var rows []*usageContext
 	for _, i := range r.ledger.Items {
-		row := &usageContext{account: string(i.Account), bytes: i.Bytes, complete: i.Complete, what: scan.Printable(i.Name)}
+		row := &usageContext{account: string(i.Account), bytes: i.Bytes, atMost: i.AtMost, complete: i.Complete, what: scan.Printable(i.Name)}
 		if r.in != nil {
 			row.path = path.Join(r.in.DataRoot, i.Path)
 		}
@@ -108,7 +108,7 @@ func (r *usageRows) things() []*usageContext {
 
 // total is what all of them add up to.
 func (r *usageRows) total() *usageContext {
-	total := &usageContext{account: totalAccount, bytes: r.ledger.Bytes, complete: !r.ledger.Partial}
+	total := &usageContext{account: totalAccount, bytes: r.ledger.Bytes, atMost: r.ledger.AtMost, complete: !r.ledger.Partial}
 	for _, s := range r.ledger.Sums() {
 		total.count += s.Items
 	}
@@ -138,6 +138,7 @@ type usageContext struct {
 	kind     scan.Type
 	count    int
 	bytes    int64
+	atMost   bool
 	complete bool
 	docker   *int64
 	path     string // absolute; "" of a sum
@@ -161,6 +162,7 @@ type usageJSON struct {
 	Type         string // of orphans, and of what was judged
 	Count        int    // things in it: layers, volumes; 0 of what is not counted
 	SizeBytes    int64
+	SizeAtMost   bool   // subvolumes of a btrfs share some of it, and no quota group tells how much
 	SizeComplete bool   // false: it is a lower bound
 	DockerBytes  *int64 // what docker system df says; null where it says nothing
 	Path         string // absolute; "" of a sum
@@ -171,7 +173,7 @@ type usageJSON struct {
 func (c *usageContext) MarshalJSON() ([]byte, error) {
 	return safeJSON(json.Marshal(usageJSON{
 		Schema: schemaVersion, Account: c.account, Type: string(c.kind), Count: c.count, SizeBytes: c.bytes,
-		SizeComplete: c.complete, DockerBytes: c.docker, Path: c.path, What: c.what,
+		SizeAtMost: c.atMost, SizeComplete: c.complete, DockerBytes: c.docker, Path: c.path, What: c.what,
 	}))
 }
 
@@ -197,12 +199,9 @@ func (c *usageContext) Count() string {
 	return strconv.Itoa(c.count)
 }
 
-// Size is for people: "1.2GB", with ">" before a lower bound.
+// Size is for people, with the marks that ls has.
 func (c *usageContext) Size() string {
-	if !c.complete {
-		return ">" + human(c.bytes)
-	}
-	return human(c.bytes)
+	return humanSize(scan.Usage{Bytes: c.bytes, AtMost: c.atMost, Complete: c.complete})
 }
 
 // SizeBytes is the space on disk.

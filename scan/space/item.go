@@ -11,6 +11,7 @@ type Item struct {
 	Finding  *scan.Finding // what was judged; nil for the rest
 	Bytes    int64
 	Inodes   int64
+	AtMost   bool   // others have some of Bytes too, and no quota group tells how much: on btrfs
 	Complete bool   // false: some part could not be read, and Bytes is a lower bound
 	Problem  string // the first thing that could not be read
 }
@@ -19,6 +20,7 @@ type Item struct {
 func (i *Item) add(u *scan.Usage) {
 	i.Bytes += u.Bytes
 	i.Inodes += u.Inodes
+	i.AtMost = i.AtMost || u.AtMost
 	if !u.Complete && !u.MountsOnly {
 		i.Complete = false
 		if i.Problem == "" {
@@ -33,6 +35,7 @@ type Ledger struct {
 	Mounts  []string // below the data root: other file systems, which were not walked
 	Bytes   int64
 	Inodes  int64
+	AtMost  bool // see Item
 	Partial bool // some part could not be read
 }
 
@@ -42,6 +45,7 @@ type Sum struct {
 	Type     scan.Type // of orphans
 	Items    int       // things in it
 	Bytes    int64
+	AtMost   bool
 	Complete bool
 }
 
@@ -59,6 +63,7 @@ func (l *Ledger) Sums() []Sum {
 			s.Items++
 		}
 		s.Bytes += i.Bytes
+		s.AtMost = s.AtMost || i.AtMost
 		s.Complete = s.Complete && i.Complete
 	}
 	return sums

@@ -83,6 +83,7 @@ func (p *partition) book() {
 	for _, i := range l.Items {
 		l.Bytes += i.Bytes
 		l.Inodes += i.Inodes
+		l.AtMost = l.AtMost || i.AtMost
 		l.Partial = l.Partial || !i.Complete
 	}
 	l.Items = slices.DeleteFunc(l.Items, func(i *Item) bool { return i.Inodes == 0 && i.Complete }) // gone meanwhile

@@ -20,6 +20,9 @@ type Gate struct {
 	holds   func(pid int) bool
 	waiting atomic.Bool
 	once    sync.Once
+
+	null  int   // a descriptor of nothing that matters
+	stand []int // the descriptors of those who stand there
 }
 
 // Shut makes a gate before the files of a directory, not those further below.
@@ -38,7 +41,11 @@ func ShutFor(t TB, dir string, holds func(pid int) bool) *Gate {
 	if err != nil {
 		t.Fatalf("fanotify: %v", err)
 	}
-	g := &Gate{events: os.NewFile(uintptr(fd), "fanotify"), holds: holds}
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatalf("%s: %v", os.DevNull, err)
+	}
+	g := &Gate{events: os.NewFile(uintptr(fd), "fanotify"), holds: holds, null: null}
 	t.Cleanup(g.Open)
 	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, unix.FAN_OPEN_PERM|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, dir); err != nil {
 		t.Fatalf("fanotify: %s: %v", dir, err)
@@ -49,6 +56,11 @@ func ShutFor(t TB, dir string, holds func(pid int) bool) *Gate {
 
 // keep answers those who come, until the gate is opened.
 func (g *Gate) keep() {
+	defer func() {
+		for _, fd := range append(g.stand, g.null) {
+			must(unix.Close(fd))
+		}
+	}()
 	const size = int(unsafe.Sizeof(unix.FanotifyEventMetadata{}))
 	var block [64 * size]byte
 	for {
@@ -67,18 +79,24 @@ func (g *Gate) keep() {
 	}
 }
 
-// answer lets one through, or leaves it standing.
+// answer lets one through, or leaves it standing. An answer names who is let
+// through by the number of the event's descriptor: that of one who stands there
+// must not be given to the next, or the wrong one goes on. The file itself is not
+// kept open.
 func (g *Gate) answer(event *unix.FanotifyEventMetadata) {
+	fd := int(event.Fd)
 	if g.holds(int(event.Pid)) {
+		must(unix.Dup3(g.null, fd, unix.O_CLOEXEC))
+		g.stand = append(g.stand, fd)
 		g.waiting.Store(true)
-	} else {
-		response := unix.FanotifyResponse{Fd: event.Fd, Response: unix.FAN_ALLOW}
-		_, err := g.events.Write(unsafe.Slice((*byte)(unsafe.Pointer(&response)), unsafe.Sizeof(response)))
-		if !errors.Is(err, os.ErrClosed) && !errors.Is(err, unix.ENOENT) { // it was killed meanwhile
-			must(err)
-		}
+		return
 	}
-	must(unix.Close(int(event.Fd)))
+	response := unix.FanotifyResponse{Fd: event.Fd, Response: unix.FAN_ALLOW}
+	_, err := g.events.Write(unsafe.Slice((*byte)(unsafe.Pointer(&response)), unsafe.Sizeof(response)))
+	if !errors.Is(err, os.ErrClosed) && !errors.Is(err, unix.ENOENT) { // it was killed meanwhile
+		must(err)
+	}
+	must(unix.Close(fd))
 }
 
 // Waiting reports whether anybody stands before the gate, or stood there when
