@@ -97,7 +97,7 @@ func (l *look) checkup() *checkup {
 		if l.graph.Object(b.Node) == nil && !d.needed() {
 			continue
 		}
-		d.help = d.remedy(l.graph)
+		d.help = d.remedy(index, l.in.DataRoot)
 		c.damages = append(c.damages, d)
 	}
 	for _, f := range l.findings {
@@ -116,13 +116,11 @@ func (d *damage) needed() bool {
 }
 
 // remedy is what helps. It never is to remove what still has data.
-func (d *damage) remedy(g *scan.Graph) string {
+func (d *damage) remedy(index *whose.Index, root string) string {
 	switch d.Node.Kind {
 	case scan.KindLink:
-		for r := range g.Refs {
-			if r.From == d.Node && r.Why.Leads() {
-				return fmt.Sprintf("ln -s ../%s/diff %s", path.Base(r.To.Name), path.Join(g.Host.DataRoot, d.Node.Name))
-			}
+		if layer, ok := index.Leads(d.Node); ok {
+			return fmt.Sprintf("ln -s ../%s/diff %s", path.Base(layer.Name), path.Join(root, d.Node.Name))
 		}
 	case scan.KindMount:
 		return "bring it back from a backup; without it Docker does not load the container, which can only be made anew: stop Docker and move its directory away"

@@ -59,11 +59,10 @@ func runUsage(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	defer func() { _ = seen.close() }() // nothing was written
-	rows, err := seen.usageRows(ctx, dockerCLI, p)
+	rows, err := seen.usageRows(ctx, dockerCLI, p, options.verbose)
 	if err != nil {
 		return err
 	}
-	rows.verbose = options.verbose
 	if err := rows.write(formatter.Context{Output: dockerCLI.Out(), Format: format}); err != nil {
 		return err
 	}
@@ -79,12 +78,15 @@ func runUsage(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 }
 
 // usageRows walks the data root, and asks the daemon meanwhile what it knows.
-func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress) (*usageRows, error) {
+func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress, verbose bool) (*usageRows, error) {
 	mounts, err := space.Mounts(l.in)
 	if err != nil {
 		return nil, err
 	}
-	rows := &usageRows{in: l.in, removed: l.graph.Host.Removed, index: whose.NewIndex(l.in, l.graph, l.findings)}
+	rows := &usageRows{in: l.in, removed: l.graph.Host.Removed, verbose: verbose}
+	if verbose {
+		rows.index = whose.NewIndex(l.in, l.graph, l.findings)
+	}
 	told := make(chan struct{})
 	go func() {
 		defer close(told)

@@ -27,7 +27,7 @@ func usageFormat(source string, verbose bool) formatter.Format {
 type usageRows struct {
 	in        *scan.Input
 	ledger    *space.Ledger
-	index     *whose.Index
+	index     *whose.Index // nil unless each thing is told
 	removed   []scan.RemovedFile
 	docker    map[space.Account]int64 // what docker system df says; nil: no daemon was asked
 	dockerErr error

@@ -62,7 +62,7 @@ func (w *worker) subvolume(f *frame) fate {
 		// A quota's group outlives it. The kernel may be rid of it already, or
 		// take care of that itself; and one without a subvolume counts nothing.
 		group := struct{ create, id uint64 }{0, s.ID}
-		_ = ioctl(dir, qgroupCreate, unsafe.Pointer(&group))
+		_ = btrfs.Ioctl(dir, qgroupCreate, unsafe.Pointer(&group))
 		return gone
 	case unix.ENOENT: // it was removed
 		return gone
@@ -82,7 +82,7 @@ func (w *worker) subvolume(f *frame) fate {
 func (w *worker) destroy(f *frame, dir int, name string) error {
 	var arg volArgs
 	copy(arg.name[:len(arg.name)-1], name)
-	err := ioctl(dir, snapDestroy, unsafe.Pointer(&arg))
+	err := btrfs.Ioctl(dir, snapDestroy, unsafe.Pointer(&arg))
 	if !w.ClearFlags {
 		return err
 	}
@@ -97,7 +97,7 @@ func (w *worker) destroy(f *frame, dir int, name string) error {
 	if err != nil {
 		return err
 	}
-	return ioctl(dir, snapDestroy, unsafe.Pointer(&arg))
+	return btrfs.Ioctl(dir, snapDestroy, unsafe.Pointer(&arg))
 }
 
 // writable takes the read-only flag off the subvolume that a frame lies in, if
@@ -110,22 +110,9 @@ func (f *frame) writable() error {
 		return unix.EROFS
 	}
 	var flags uint64
-	if err := ioctl(f.fd, subvolGetFlags, unsafe.Pointer(&flags)); err != nil {
+	if err := btrfs.Ioctl(f.fd, subvolGetFlags, unsafe.Pointer(&flags)); err != nil {
 		return err
 	}
 	flags &^= readOnly
-	return ioctl(f.fd, subvolSetFlags, unsafe.Pointer(&flags))
-}
-
-func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
-	for {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg))
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-			continue
-		}
-		return errno
-	}
+	return btrfs.Ioctl(f.fd, subvolSetFlags, unsafe.Pointer(&flags))
 }

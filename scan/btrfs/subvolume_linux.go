@@ -63,7 +63,9 @@ const (
 	treeSearch    = 0xd0009411 // BTRFS_IOC_TREE_SEARCH: asks for CAP_SYS_ADMIN
 )
 
-func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
+// Ioctl makes a request of linux/btrfs.h on an open file, again where a signal
+// interrupted it.
+func Ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg))
 		switch errno {
@@ -105,7 +107,7 @@ func made(sec uint64, nsec uint32) time.Time {
 // info asks for a subvolume by its own request.
 func info(dir int) (Subvolume, error) {
 	var arg subvolInfo
-	if err := ioctl(dir, getSubvolInfo, unsafe.Pointer(&arg)); err != nil {
+	if err := Ioctl(dir, getSubvolInfo, unsafe.Pointer(&arg)); err != nil {
 		return Subvolume{}, err
 	}
 	return Subvolume{ID: arg.Tree, Made: made(arg.Made.Sec, arg.Made.Nsec)}, nil
@@ -118,7 +120,7 @@ func item(dir int) (Subvolume, error) {
 		_            [4080]byte
 	}
 	lookup.Object = Top
-	if err := ioctl(dir, inoLookup, unsafe.Pointer(&lookup)); err != nil {
+	if err := Ioctl(dir, inoLookup, unsafe.Pointer(&lookup)); err != nil {
 		return Subvolume{}, err
 	}
 	s := Subvolume{ID: lookup.Tree}
@@ -158,7 +160,7 @@ func find(fd int, tree, object uint64, kind uint32, from, to uint64) ([]byte, er
 		Tree: tree, MinObject: object, MaxObject: object, MinOffset: from, MaxOffset: to,
 		MaxTransaction: ^uint64(0), MinType: kind, MaxType: kind, Items: 1,
 	}
-	if err := ioctl(fd, treeSearch, unsafe.Pointer(&arg)); err != nil || arg.Items == 0 {
+	if err := Ioctl(fd, treeSearch, unsafe.Pointer(&arg)); err != nil || arg.Items == 0 {
 		return nil, err
 	}
 	// struct btrfs_ioctl_search_header: transaction, object, offset, type, length

@@ -5,6 +5,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,22 +30,10 @@ func Measure(ctx context.Context, in *scan.Input, g *scan.Graph, findings []*sca
 
 // walk measures every parcel, several at a time.
 func (p *partition) walk(ctx context.Context, progress func(done, total int)) error {
-	ended := make(chan struct{})
+	var mu sync.Mutex
+	done := 0
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.NumCPU() + 1)
-	group.Go(func() error {
-		for done := range p.parcels {
-			select {
-			case <-ended:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if progress != nil {
-				progress(done+1, len(p.parcels))
-			}
-		}
-		return nil
-	})
+	group.SetLimit(runtime.NumCPU())
 	for i := range p.parcels {
 		group.Go(func() error {
 			c := &p.parcels[i]
@@ -55,11 +44,13 @@ func (p *partition) walk(ctx context.Context, progress func(done, total int)) er
 				}
 				c.own = &u
 			}
-			select {
-			case ended <- struct{}{}:
-			case <-ctx.Done():
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if progress != nil {
+				progress(done, len(p.parcels))
 			}
-			return ctx.Err()
+			return nil
 		})
 	}
 	return group.Wait()

@@ -11,29 +11,36 @@ import (
 
 // users adds what needs any of these, at whatever distance.
 func (x *Index) users(a *Answer, nodes ...scan.Node) {
-	seen := map[scan.Node]bool{}
-	queue := slices.Clone(nodes)
 	for _, n := range nodes {
-		seen[n] = true
 		if n.Kind == scan.KindContainer { // its own directory is one's own
 			x.user(a, n)
 		}
 	}
-	for len(queue) > 0 {
-		n := queue[0]
-		queue = queue[1:]
-		for r := range x.edges.To(n) {
-			if r.Why == scan.ByDiffIDs && !seen[r.From] && slices.Contains(nodes, n) {
-				a.Images = append(a.Images, x.layer(r.From, n))
-			}
+	x.above(nodes, func(r scan.Ref) {
+		if r.Why == scan.ByDiffIDs && slices.Contains(nodes, r.To) {
+			a.Images = append(a.Images, x.layer(r.From, r.To))
+		}
+		x.user(a, r.From)
+	})
+	a.sort()
+}
+
+// above calls yield for everything that needs any of these, at whatever
+// distance, once: with the reference by which it was met.
+func (x *Index) above(nodes []scan.Node, yield func(scan.Ref)) {
+	seen := map[scan.Node]bool{}
+	for _, n := range nodes {
+		seen[n] = true
+	}
+	for queue := slices.Clone(nodes); len(queue) > 0; queue = queue[1:] {
+		for r := range x.edges.To(queue[0]) {
 			if !seen[r.From] {
 				seen[r.From] = true
-				x.user(a, r.From)
 				queue = append(queue, r.From)
+				yield(r)
 			}
 		}
 	}
-	a.sort()
 }
 
 func (a *Answer) sort() {
