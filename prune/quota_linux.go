@@ -2,10 +2,10 @@ package prune
 
 import (
 	"errors"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/docker-orphans/docker-orphans/prune/linked"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
@@ -14,14 +14,6 @@ import (
 // finds below its driver's directory when it starts: moved out of sight, a
 // number would be given again, with the space used up that waits here.
 var ErrQuota = errors.New("has a disk quota of its own, which would be given to another container while it waits to be restored")
-
-// fsxattr is struct fsxattr of linux/fs.h.
-type fsxattr struct {
-	Xflags, Extsize, Nextents, Project, Cowextsize uint32
-	_                                              [8]byte
-}
-
-const getFsxattr = 0x801c581f // FS_IOC_FSGETXATTR
 
 // checkQuota returns ErrQuota if the directory at a name has a project id.
 // File systems without such ids do not know the question.
@@ -34,9 +26,7 @@ func checkQuota(calls beneath.Calls, dir int, name string) error {
 		return err
 	}
 	defer unix.Close(fd) // nothing was written through it
-	var x fsxattr
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), getFsxattr, uintptr(unsafe.Pointer(&x)))
-	if errno == 0 && x.Project != 0 {
+	if linked.Project(fd) != 0 {
 		return ErrQuota
 	}
 	return nil
