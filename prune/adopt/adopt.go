@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 )
 
 // How long the daemon may take. What is under way is not broken off when the
@@ -75,11 +76,11 @@ func (c *Cascade) chains() []string {
 
 // read reads the cascade's chain from disk, the base first, and checks that
 // what falls is what it says, and is whole.
-func (c *Cascade) read(tree scan.Tree) ([]Layer, error) {
+func (c *Cascade) read(tree scan.Tree) ([]layerdb.Layer, error) {
 	if len(c.Falls) == 0 {
 		return nil, errors.New("nothing is to fall")
 	}
-	layers, err := ReadLayers(tree, c.Backend, c.Falls[0].Chain)
+	layers, err := layerdb.Read(tree, c.Backend, c.Falls[0].Chain)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 )
 
 // drawOne is the place one, its daemon and its one cascade: chains 3 and 2.
@@ -147,7 +149,7 @@ func roundTrip(t *testing.T, r Result) {
 func (m *model) prune() {
 	for id, i := range m.images {
 		if len(i.Tags) == 0 {
-			chains := ChainIDs(i.Diffs)
+			chains := layerdb.ChainIDs(i.Diffs)
 			m.release(chains[len(chains)-1])
 			delete(m.images, id)
 		}
@@ -252,25 +254,6 @@ func TestAdoptChanged(t *testing.T) {
 		assert.Assert(t, strings.Contains(r.Reason, "leads to"), r.Reason)
 	})
 	assert.Equal(t, Adopt(t.Context(), &model{}, nil, Cascade{}).Outcome, Refused)
-}
-
-// A chain that is longer than any image's is not read for ever.
-func TestReadLayersDepth(t *testing.T) {
-	names := make([]string, maxDepth+1)
-	for i := range names {
-		names[i] = fmt.Sprint("l", i)
-	}
-	p := drawOn(t, "vfs", "image deep: "+strings.Join(names, " "))
-	read := func(n int) ([]Layer, error) {
-		hex, err := p.Expand(fmt.Sprintf("{chain deep %d}", n))
-		assert.NilError(t, err)
-		return ReadLayers(p.tree, "vfs", "sha256:"+hex)
-	}
-	layers, err := read(maxDepth)
-	assert.NilError(t, err)
-	assert.Equal(t, len(layers), maxDepth)
-	_, err = read(maxDepth + 1)
-	assert.ErrorContains(t, err, "deeper than any image")
 }
 
 // What a killed run left goes; what was built on it, or only looks like it,

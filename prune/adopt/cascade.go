@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 )
 
 // A Cascade is what one adoption makes the daemon delete: a chain on which
@@ -135,7 +136,7 @@ func (f *forest) unfit(n scan.Node, c *chain) string {
 			return fmt.Sprintf("%s needs it", f.g.TitleOf(by))
 		}
 	}
-	for i, at := 0, n; i <= maxDepth; i++ {
+	for i, at := 0, n; i <= layerdb.MaxDepth; i++ {
 		parent, ok := f.parents[at]
 		if !ok {
 			return ""
@@ -260,7 +261,7 @@ func (f *forest) listedAbove(n scan.Node) bool {
 // loaded reports whether the daemon has a chain since it started. It loads no
 // record whose parent is not there: one that was put back later does not count.
 func (f *forest) loaded(n scan.Node) bool {
-	for range maxDepth {
+	for range layerdb.MaxDepth {
 		if !f.old(n) {
 			return false
 		}

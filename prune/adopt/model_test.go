@@ -15,6 +15,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 	"gotest.tools/v3/assert"
 )
@@ -41,9 +42,8 @@ func newModel(t *testing.T, c *testkit.Case, tree scan.Tree) *model {
 	m := &model{layers: map[string]*modelLayer{}, images: map[string]Image{}}
 	entries, err := tree.ReadDir("image/" + c.Driver + "/layerdb/sha256")
 	assert.NilError(t, err)
-	in := &scan.Input{Tree: tree}
 	for _, e := range entries {
-		l, parent, err := readLayer(in, c.Driver, "sha256:"+e.Name)
+		l, parent, err := layerdb.ReadLayer(tree, c.Driver, "sha256:"+e.Name)
 		assert.NilError(t, err)
 		m.layers[l.Chain] = &modelLayer{parent: parent, cacheID: l.CacheID}
 	}
@@ -56,7 +56,7 @@ func newModel(t *testing.T, c *testkit.Case, tree scan.Tree) *model {
 		return m
 	}
 	for _, i := range c.Daemon.ImageList {
-		chains := ChainIDs(i.Layers)
+		chains := layerdb.ChainIDs(i.Layers)
 		m.layers[chains[len(chains)-1]].refs++
 		m.images[i.ID] = Image{ID: i.ID, Tags: i.Tags, Diffs: i.Layers}
 	}
@@ -153,7 +153,7 @@ func (m *model) take(files map[string][]byte) error {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return err
 	}
-	chains := ChainIDs(c.RootFS.Diffs)
+	chains := layerdb.ChainIDs(c.RootFS.Diffs)
 	if len(manifest[0].Layers) != len(chains) || len(c.History) > 0 || c.RootFS.Type != "layers" {
 		return errors.New("invalid manifest, layers length mismatch")
 	}
@@ -188,7 +188,7 @@ func (m *model) Remove(ctx context.Context, id string) ([]string, error) {
 		return nil, fmt.Errorf("no such image %s: %w", id, errdefs.ErrNotFound)
 	}
 	delete(m.images, id)
-	chains := ChainIDs(i.Diffs)
+	chains := layerdb.ChainIDs(i.Diffs)
 	return append([]string{id}, m.release(chains[len(chains)-1])...), nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -88,7 +89,7 @@ func (r *Request) recorded() []string {
 	if err != nil {
 		return nil // it only tells of settings
 	}
-	layers, err := adopt.ReadLayers(r.Tree, r.Finding.Backend, parent)
+	layers, err := layerdb.Read(r.Tree, r.Finding.Backend, parent)
 	if err != nil {
 		return nil // as above
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 )
 
 // ErrTaken is the error of a tag that an image has already: it is never moved.
@@ -145,7 +146,7 @@ func (r *Request) loaded(chain string) ([]string, error) {
 	if driver := r.Host.Info.Driver; driver != r.Finding.Backend {
 		return nil, fmt.Errorf("chain %s: is of %s, and the daemon uses %s", scan.Short(chain), r.Finding.Backend, driver)
 	}
-	layers, err := adopt.ReadLayers(r.Tree, r.Finding.Backend, chain)
+	layers, err := layerdb.Read(r.Tree, r.Finding.Backend, chain)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/daemon"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 	"github.com/docker-orphans/docker-orphans/scan/locate"
 	"github.com/docker-orphans/docker-orphans/scan/source"
 	"github.com/docker-orphans/docker-orphans/tests/engine"
@@ -91,7 +92,7 @@ func (a *adopter) cascade(t *testing.T, chains ...string) adopt.Cascade {
 // layersOf are the chains of an image, the top first.
 func (a *adopter) layersOf(t *testing.T, image string) []string {
 	t.Helper()
-	chains := adopt.ChainIDs(a.Lines(t, "image", "inspect", "--format", "{{join .RootFS.Layers \"\\n\"}}", image))
+	chains := layerdb.ChainIDs(a.Lines(t, "image", "inspect", "--format", "{{join .RootFS.Layers \"\\n\"}}", image))
 	slices.Reverse(chains)
 	return chains
 }

@@ -1,0 +1,103 @@
+// Package layerdb reads the registry of layers that a storage driver has since
+// Docker 1.10, and knows how the ids in it follow from each other (moby layer).
+package layerdb
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/opencontainers/go-digest"
+)
+
+// MaxDepth is more layers than any image has: the image store allows 125,
+// drivers up to 128.
+const MaxDepth = 128
+
+// maxWord bounds a file that holds one id.
+const maxWord = 4 << 10
+
+// A Layer is one registered layer.
+type Layer struct {
+	Chain   string // "sha256:<hex>": its own id, and that of all that is below it
+	Diff    string // "sha256:<hex>": the id of its content
+	CacheID string // the storage driver's name for it
+}
+
+// Read reads a chain from the registry of a storage driver, the base first.
+// Every id is checked against what it is a digest of, so a file that was
+// damaged, swapped or forged is an error.
+func Read(tree scan.Tree, driver, chain string) ([]Layer, error) {
+	var layers []Layer
+	for id := chain; id != ""; {
+		if len(layers) == MaxDepth {
+			return nil, fmt.Errorf("chain %s: deeper than any image", scan.Short(chain))
+		}
+		l, parent, err := ReadLayer(tree, driver, id)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, l)
+		id = parent
+	}
+	slices.Reverse(layers)
+	return layers, nil
+}
+
+// ReadLayer reads one entry, and the id of its parent, "" for a base.
+func ReadLayer(tree scan.Tree, driver, chain string) (l Layer, parent string, err error) {
+	in := &scan.Input{Tree: tree}
+	if !IsDigest(chain) {
+		return Layer{}, "", fmt.Errorf("chain %q: not a layer's id", scan.Printable(chain))
+	}
+	dir := scan.ChainNode(driver, chain).Name
+	l.Chain = chain
+	if l.Diff, err = in.Word(dir+"/diff", maxWord); err != nil {
+		return Layer{}, "", err
+	}
+	if l.CacheID, err = in.Word(dir+"/cache-id", maxWord); err != nil {
+		return Layer{}, "", err
+	}
+	if parent, err = in.Word(dir+"/parent", maxWord); errors.Is(err, fs.ErrNotExist) {
+		parent = ""
+	} else if err != nil {
+		return Layer{}, "", err
+	}
+	switch {
+	case !IsDigest(l.Diff):
+		return Layer{}, "", fmt.Errorf("%s/diff: %q is no digest", dir, scan.Printable(l.Diff))
+	case !scan.IsLayerID(l.CacheID):
+		return Layer{}, "", fmt.Errorf("%s/cache-id: %q is no layer's id", dir, scan.Printable(l.CacheID))
+	case ChainID(parent, l.Diff) != chain:
+		return Layer{}, "", fmt.Errorf("%s: its id does not follow from its diff and parent", dir)
+	}
+	return l, parent, nil
+}
+
+// ChainID is the id of a layer on a parent, "" for none (moby layer.CreateChainID).
+func ChainID(parent, diff string) string {
+	if parent == "" {
+		return diff
+	}
+	return digest.FromString(parent + " " + diff).String()
+}
+
+// IsDigest reports whether an id is "sha256:" and 64 hexadecimal digits.
+func IsDigest(id string) bool {
+	hex, ok := strings.CutPrefix(id, "sha256:")
+	return ok && scan.IsID(hex)
+}
+
+// ChainIDs are the ids of the chains of an image, the base first.
+func ChainIDs(diffs []string) []string {
+	chains := make([]string, len(diffs))
+	parent := ""
+	for i, d := range diffs {
+		parent = ChainID(parent, d)
+		chains[i] = parent
+	}
+	return chains
+}
