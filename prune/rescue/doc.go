@@ -4,14 +4,10 @@
 //
 // Nothing of the data root is changed by hand. The daemon is given an archive
 // of one image. Layers that it has are named in it and not contained; a written
-// layer is contained, as the difference that the storage driver keeps for it,
-// read twice: once for its digest and once to be sent. If it changed in between
-// the daemon gets no whole archive.
+// layer is contained (package archive). If it changes while it is read the daemon
+// gets no whole archive.
 //
 // A load that fails releases what it found, and the daemon deletes what it
 // counts no other reference to (see package adopt). So only what the daemon
 // must have loaded when it started is rescued.
-//
-// Not kept: sockets, access and change times, holes in sparse files, and names
-// that mean a removal in an archive (".wh.…"); what was left out is told.
 package rescue

@@ -13,6 +13,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/archive"
 	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 )
 
@@ -93,8 +94,7 @@ func (r *Request) chain(ctx context.Context, tag string) (Rescued, error) {
 // written makes an image of a writable layer and what it lay on.
 func (r *Request) written(ctx context.Context, tag string) (Rescued, error) {
 	record := r.Finding.Parts[0]
-	in := &scan.Input{Tree: r.Tree}
-	id, err := in.Word(record.Name+"/mount-id", maxWord)
+	id, parent, err := layerdb.ReadMount(r.Tree, record.Name)
 	if err != nil {
 		return Rescued{}, err
 	}
@@ -107,35 +107,24 @@ func (r *Request) written(ctx context.Context, tag string) (Rescued, error) {
 	if layer == nil {
 		return Rescued{}, fmt.Errorf("%s: its layer is not the one that was found", record.Name)
 	}
-	form, ok := forms[r.Finding.Backend]
-	if !ok {
-		return Rescued{}, fmt.Errorf("%s: a writable layer of %s cannot be rescued", record.Name, r.Finding.Backend)
-	}
 	var diffs []string
-	if !form.whole {
-		if diffs, err = r.below(record); err != nil {
+	if !archive.Whole(r.Finding.Backend) {
+		if diffs, err = r.below(record, parent); err != nil {
 			return Rescued{}, err
 		}
 	}
-	content, err := openContent(ctx, r.Host.DataRoot, path.Join(layer.Name, form.dir), form)
+	content, err := archive.OpenWritten(ctx, r.Host.DataRoot, layer.Name, r.Finding.Backend)
 	if err != nil {
 		return Rescued{}, err
 	}
-	defer content.close()
+	defer content.Close()
 	return r.load(ctx, tag, diffs, content)
 }
 
 // below are the diff ids of what a mount record's layer lies on. The daemon
 // holds it as long as it knows the record.
-func (r *Request) below(record *scan.Object) ([]string, error) {
-	if err := r.old(record.Name); err != nil {
-		return nil, err
-	}
-	parent, err := (&scan.Input{Tree: r.Tree}).Word(record.Name+"/parent", maxWord)
-	if r.missing(err, record.Name+"/parent") {
-		return nil, nil // made from scratch
-	}
-	if err != nil {
+func (r *Request) below(record *scan.Object, parent string) ([]string, error) {
+	if err := r.old(record.Name); err != nil || parent == "" {
 		return nil, err
 	}
 	return r.loaded(parent)
@@ -150,14 +139,12 @@ func (r *Request) loaded(chain string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	diffs := make([]string, len(layers))
-	for i, l := range layers {
+	for _, l := range layers {
 		if err := r.old(scan.ChainNode(r.Finding.Backend, l.Chain).Name); err != nil {
 			return nil, err
 		}
-		diffs[i] = l.Diff
 	}
-	return diffs, nil
+	return layerdb.Diffs(layers), nil
 }
 
 // old checks that a record was there, as it is, when the daemon started.
@@ -175,24 +162,21 @@ func (r *Request) old(name string) error {
 
 // load gives the daemon an image of the layers with these diff ids, which it
 // has, and of content if there is any.
-func (r *Request) load(ctx context.Context, tag string, diffs []string, content *content) (Rescued, error) {
+func (r *Request) load(ctx context.Context, tag string, diffs []string, content *archive.Written) (Rescued, error) {
 	names := make([]string, len(diffs))
 	for i := range diffs {
 		names[i] = adopt.Absent(i)
 	}
 	all := diffs
 	if content != nil {
-		diff, err := content.measure(ctx)
-		if err != nil {
-			return Rescued{}, err
-		}
-		all, names = append(slices.Clip(diffs), diff), append(names, contentName)
+		all, names = append(slices.Clip(diffs), content.Diff()), append(names, contentName)
 	}
 	platform, err := r.Daemon.Platform(ctx)
 	if err != nil {
 		return Rescued{}, err
 	}
-	config, err := newConfig(r.base(diffs, content), platform, all, r.Finding, time.Now())
+	comment := "rescued by docker orphans: " + string(r.Finding.Type) + " " + scan.Printable(r.Finding.ID)
+	config, err := archive.NewConfig(archive.FindBase(r.Tree, r.Finding.Backend, r.beneath(diffs)), archive.Platform(platform), all, comment, time.Now())
 	if err != nil {
 		return Rescued{}, err
 	}
@@ -205,7 +189,25 @@ func (r *Request) load(ctx context.Context, tag string, diffs []string, content 
 	}
 	rescued := Rescued{Image: image.ID, Tag: tag}
 	if content != nil {
-		rescued.LeftOut = content.leftOut
+		rescued.LeftOut = content.LeftOut()
 	}
 	return rescued, nil
+}
+
+// beneath are the diff ids of the layers that a finding lies on: those that it
+// is loaded with, but for a whole copy, which hides them. As far as they can be
+// read: they only tell of settings.
+func (r *Request) beneath(diffs []string) []string {
+	if r.Finding.Type != scan.TypeRWLayer || !archive.Whole(r.Finding.Backend) {
+		return diffs
+	}
+	_, parent, err := layerdb.ReadMount(r.Tree, r.Finding.Parts[0].Name)
+	if err != nil || parent == "" {
+		return nil
+	}
+	layers, err := layerdb.Read(r.Tree, r.Finding.Backend, parent)
+	if err != nil {
+		return nil
+	}
+	return layerdb.Diffs(layers)
 }

@@ -175,7 +175,7 @@ now 48h
 `
 
 func TestRescueWritten(t *testing.T) {
-	for driver, diff := range map[string]string{"overlay2": "diff/", "vfs": ""} {
+	for driver, diff := range map[string]string{"overlay2": "diff/", "vfs": "", "aufs": ""} {
 		t.Run(driver, func(t *testing.T) {
 			r, k, c := drawn(t, driver, strings.ReplaceAll(lostContainer, "DIFF", diff), scan.TypeRWLayer)
 			// Of the images with the same layers it is the one with a name.

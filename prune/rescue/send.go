@@ -7,13 +7,14 @@ import (
 	"io"
 
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
+	"github.com/docker-orphans/docker-orphans/scan/archive"
 )
 
 // contentName is the name of a written layer in an archive.
 const contentName = "written.tar"
 
 // send gives the daemon an archive as it is being written.
-func send(ctx context.Context, d adopt.Daemon, config, manifest []byte, c *content) error {
+func send(ctx context.Context, d adopt.Daemon, config, manifest []byte, c *archive.Written) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, w := io.Pipe()
@@ -33,7 +34,7 @@ func send(ctx context.Context, d adopt.Daemon, config, manifest []byte, c *conte
 }
 
 // pack writes the archive of an image.
-func pack(ctx context.Context, w io.Writer, config, manifest []byte, c *content) error {
+func pack(ctx context.Context, w io.Writer, config, manifest []byte, c *archive.Written) error {
 	out := tar.NewWriter(w)
 	for _, f := range []struct {
 		name string
@@ -47,10 +48,10 @@ func pack(ctx context.Context, w io.Writer, config, manifest []byte, c *content)
 		}
 	}
 	if c != nil {
-		if err := out.WriteHeader(&tar.Header{Name: contentName, Mode: 0o644, Size: c.size}); err != nil {
+		if err := out.WriteHeader(&tar.Header{Name: contentName, Mode: 0o644, Size: c.Size()}); err != nil {
 			return err
 		}
-		if err := c.send(ctx, out); err != nil {
+		if err := c.Write(ctx, out); err != nil {
 			return err
 		}
 	}

@@ -77,6 +77,28 @@ func ReadLayer(tree scan.Tree, driver, chain string) (l Layer, parent string, er
 	return l, parent, nil
 }
 
+// ReadMount reads a mount record: the storage driver's name for its layer, and
+// the chain that the layer lies on, "" for none.
+func ReadMount(tree scan.Tree, record string) (id, parent string, err error) {
+	in := &scan.Input{Tree: tree}
+	if id, err = in.Word(record+"/mount-id", maxWord); err != nil {
+		return "", "", err
+	}
+	if !scan.IsLayerID(id) {
+		return "", "", fmt.Errorf("%s/mount-id: %q is no layer's id", record, scan.Printable(id))
+	}
+	parent, err = in.Word(record+"/parent", maxWord)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Made from scratch, unless the record goes away right now.
+		_, err = tree.Stat(record)
+		return id, "", err
+	}
+	if err == nil && !IsDigest(parent) {
+		err = fmt.Errorf("%s/parent: %q is not a layer's id", record, scan.Printable(parent))
+	}
+	return id, parent, err
+}
+
 // ChainID is the id of a layer on a parent, "" for none (moby layer.CreateChainID).
 func ChainID(parent, diff string) string {
 	if parent == "" {
@@ -100,4 +122,13 @@ func ChainIDs(diffs []string) []string {
 		chains[i] = parent
 	}
 	return chains
+}
+
+// Diffs are the diff ids of layers.
+func Diffs(layers []Layer) []string {
+	diffs := make([]string, len(layers))
+	for i, l := range layers {
+		diffs[i] = l.Diff
+	}
+	return diffs
 }

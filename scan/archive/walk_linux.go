@@ -1,4 +1,4 @@
-package rescue
+package archive
 
 import (
 	"archive/tar"
@@ -18,6 +18,7 @@ import (
 // Names that are removals in an archive of a layer.
 const (
 	whiteout = ".wh."
+	meta     = ".wh..wh."     // what is no removal of one name
 	opaque   = ".wh..wh..opq" // in a directory: nothing of what is below shows
 )
 
@@ -28,9 +29,9 @@ const maxPath = unix.PathMax - 1
 // maxLeftOut bounds how many files are told that were left out.
 const maxLeftOut = 1000
 
-// A walk is one reading of a content.
+// A walk is one reading of a written layer.
 type walk struct {
-	*content
+	*Written
 	ctx   context.Context //nolint:containedctx // a walk is one call of archive
 	out   *tar.Writer
 	links map[inode]string // files with several links that were met
@@ -40,10 +41,10 @@ type walk struct {
 
 type inode struct{ device, number uint64 }
 
-// archive writes the content as a layer's archive, in an order that depends on
-// nothing but the content, and returns what it left out.
-func (c *content) archive(ctx context.Context, w io.Writer) ([]string, error) {
-	k := &walk{content: c, ctx: ctx, out: tar.NewWriter(w), links: map[inode]string{}, buf: make([]byte, beneath.ListSize)}
+// archive writes the layer's archive, in an order that depends on nothing but
+// its content, and returns what it left out.
+func (w *Written) archive(ctx context.Context, to io.Writer) ([]string, error) {
+	k := &walk{Written: w, ctx: ctx, out: tar.NewWriter(to), links: map[inode]string{}, buf: make([]byte, beneath.ListSize)}
 	if err := k.dir("."); err != nil {
 		return nil, err
 	}
@@ -160,6 +161,8 @@ func (k *walk) entry(dir int, in, base string) (isDir bool, err error) {
 	}
 	kind := st.Mode & unix.S_IFMT
 	switch {
+	case k.form.own && in == "." && strings.HasPrefix(base, meta) && base != opaque:
+		return false, nil
 	case strings.HasPrefix(base, whiteout):
 		return false, k.named(name, base, &st)
 	case kind == unix.S_IFDIR:
@@ -208,7 +211,7 @@ func (k *walk) named(name, base string, st *unix.Stat_t) error {
 	case !k.form.names || !drivers:
 		k.leave(name, "its name means a removal in an image")
 		return nil
-	case strings.HasPrefix(base, ".wh..wh.") || base == ".wh..opq":
+	case strings.HasPrefix(base, meta) || base == ".wh..opq":
 		return nil // the directory's: told already
 	}
 	return k.removal(name)

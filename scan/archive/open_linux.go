@@ -1,7 +1,6 @@
-package rescue
+package archive
 
 import (
-	"context"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -16,9 +15,8 @@ type source struct {
 	on    beneath.Stat // of the directory itself: nothing on another mount or device is read
 }
 
-// openContent opens what is in a directory below the data root. The caller
-// closes it.
-func openContent(_ context.Context, root, name string, form form) (*content, error) {
+// openSource opens a directory below the data root. The caller closes it.
+func openSource(root, name string) (*source, error) {
 	top, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", root, err)
@@ -32,7 +30,7 @@ func openContent(_ context.Context, root, name string, form form) (*content, err
 		unix.Close(s.dir) // as above
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &content{source: s, form: form, name: name}, nil
+	return s, nil
 }
 
 func (s *source) close() { unix.Close(s.dir) } // nothing was written through it

@@ -1,4 +1,4 @@
-package rescue
+package archive
 
 import (
 	"archive/tar"
@@ -50,9 +50,9 @@ func read(t *testing.T, dir, driver string) (lines, left []string) {
 
 func archived(t *testing.T, dir string, f form) ([]byte, []string, error) {
 	t.Helper()
-	c, err := openContent(t.Context(), filepath.Dir(dir), filepath.Base(dir), f)
+	c, err := openWritten(filepath.Dir(dir), filepath.Base(dir), f)
 	assert.NilError(t, err)
-	defer c.close()
+	defer c.Close()
 	var out bytes.Buffer
 	_, size, left, err := c.read(t.Context(), &out)
 	if err == nil {
@@ -141,6 +141,19 @@ func TestArchive(t *testing.T) {
 			left: []string{".wh.dir: its name means a removal in an image"},
 		},
 		{
+			name: "what aufs removed", driver: "aufs",
+			tree: []string{
+				"file .wh..wh.aufs", "dir .wh..wh.plnk", "file .wh..wh.plnk/12.3 x", "hard linked .wh..wh.plnk/12.3", "dir .wh..wh.orph",
+				"file .wh.gone", "dir d", "file d/.wh.one", "dir o", "file o/.wh..wh..opq", "file o/new x", "dir d/.wh..wh.x", "removed dev",
+				"attr d user.overlay.redirect y",
+			},
+			want: []string{
+				`5 "./" 755`, `0 ".wh.gone" 600`, `3 "dev" 0`, `0 "linked" 644 "x"`, `5 "d/" 755 user.overlay.redirect="y"`, `0 "d/.wh.one" 600`,
+				`5 "o/" 755`, `0 "o/.wh..wh..opq" 600`, `0 "o/new" 644 "x"`,
+			},
+			left: []string{"d/.wh..wh.x: its name means a removal in an image"},
+		},
+		{
 			name: "a whole copy", driver: "vfs",
 			tree: []string{"removed dev", "dir o", "attr o user.overlay.opaque y", "file .wh.x y", "file o/.wh..wh..opq"},
 			want: []string{`5 "./" 755`, `3 "dev" 0`, `5 "o/" 755 user.overlay.opaque="y"`},
@@ -164,7 +177,7 @@ func workDir(t *testing.T) string {
 	if os.Geteuid() != 0 {
 		t.Fatal("needs root: it makes device nodes and trusted attributes")
 	}
-	dir, err := os.MkdirTemp("/var/tmp", "rescue")
+	dir, err := os.MkdirTemp("/var/tmp", "archive")
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.Check(t, os.RemoveAll(dir)) })
 	assert.NilError(t, os.Mkdir(filepath.Join(dir, "layer"), 0o755))
@@ -256,13 +269,10 @@ func TestArchiveEnds(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c, err := openContent(ctx, filepath.Dir(dir), "layer", forms["overlay2"])
-	assert.NilError(t, err)
-	defer c.close()
-	_, err = c.measure(ctx)
+	_, err = OpenWritten(ctx, filepath.Dir(dir), "layer", "vfs")
 	assert.ErrorIs(t, err, context.Canceled)
 
 	assert.NilError(t, os.Symlink("layer", dir+"2"))
-	_, err = openContent(t.Context(), filepath.Dir(dir), "layer2", forms["overlay2"])
+	_, err = OpenWritten(t.Context(), filepath.Dir(dir), "layer2", "vfs")
 	assert.ErrorIs(t, err, unix.ELOOP)
 }

@@ -1,4 +1,4 @@
-package rescue
+package archive
 
 import (
 	"archive/tar"
@@ -37,10 +37,11 @@ type attributes struct {
 // attributes reads those of an open file.
 func (k *walk) attributes(fd int) (attributes, error) {
 	var a attributes
-	if k.form.whole {
-		return a, a.readAll(fd, func(string) (attribute, error) { return anyones, nil })
+	marks := k.form.marks
+	if marks == nil {
+		marks = func(string) (attribute, error) { return anyones, nil }
 	}
-	return a, a.readAll(fd, overlays)
+	return a, a.readAll(fd, marks)
 }
 
 // An attribute is what one is to us.

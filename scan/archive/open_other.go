@@ -1,0 +1,28 @@
+//go:build !linux
+
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A source is a directory below the data root. There is none on this system.
+type source struct{}
+
+// An attribute is what an extended attribute is to us.
+type attribute uint8
+
+func openSource(_, name string) (*source, error) {
+	return nil, fmt.Errorf("%s: %w", name, errors.New("a data root can be read on the daemon's Linux host only"))
+}
+
+func (*source) close() {}
+
+func overlays(string) (attribute, error) { return 0, errors.ErrUnsupported }
+
+func (w *Written) archive(context.Context, io.Writer) ([]string, error) {
+	return nil, fmt.Errorf("%s: %w", w.name, errors.ErrUnsupported)
+}
