@@ -40,6 +40,11 @@ func wouldBeLive(t scan.Type) []string {
 			"a process with it, or with a file below it, open",
 			"having been made after the daemon started",
 		}
+	case scan.TypeBuild:
+		return []string{
+			"a daemon from before Docker 20.10 on this data root",
+			"a mount at or below it, or a process with a file of it open",
+		}
 	case scan.TypeBackend:
 		return []string{
 			"the daemon using this storage driver",

@@ -22,6 +22,7 @@ var nouns = map[scan.Type]noun{
 	scan.TypeContainer:  {"container directory", "container directories", "Container Directories"},
 	scan.TypeDownload:   {"download", "downloads", "Downloads"},
 	scan.TypeLink:       {"link", "links", "Links"},
+	scan.TypeBuild:      {"build cache", "build caches", "Build Caches"},
 	scan.TypeBackend:    {"backend", "backends", "Backends"},
 	scan.TypeRoot:       {"data root", "data roots", "Data Roots"},
 }

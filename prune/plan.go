@@ -67,7 +67,7 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 		return journal.Marker
 	case d.purge:
 		return journal.Free
-	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend,
+	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend, f.Type == scan.TypeBuild, f.OfPlugin(),
 		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old): // rule 11: it may be a container's, or an image's whose only record is lost
 		return journal.Quarantine
 	}

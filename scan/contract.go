@@ -13,6 +13,7 @@ const (
 	TypeContainer  Type = "container"
 	TypeDownload   Type = "download"
 	TypeLink       Type = "link"
+	TypeBuild      Type = "build"
 	TypeBackend    Type = "backend"
 	TypeRoot       Type = "root"
 )
@@ -131,22 +132,22 @@ var Contracts = []Contract{
 	},
 	{
 		Type:    TypeDownload,
-		What:    "a temporary file of a known name, a write-set or a release under way that was made before the daemon started and that no process has open",
+		What:    "a temporary file of a known name, a write-set, or the removal of a layer or a plugin under way that was begun before the daemon started and that no process has open",
 		Reason:  "left by an interrupted operation",
 		Needs:   []SourceID{SourceQuarantine, SourceLayerDB, SourceImageDB, SourceAPI, SourceSight, SourceMounts, SourceProcesses},
 		Default: DefaultYes,
-		Online:  "by hand, at once",
+		Online:  "by hand, at once; what a plugin had, which may be data, to quarantine",
 		Offline: "the same",
-		Undo:    "none",
+		Undo:    "none; restore of what a plugin had",
 		Labels:  "none",
 		Unknown: UnknownMatches,
 		Age:     AgeMadeBefore,
 	},
 	{
 		Type:    TypeLink,
-		What:    "a short link to a layer that is not there and that no lower file names",
+		What:    "a short link to a layer that is not there and that no lower file names, or an empty mount point of a container that is not there",
 		Reason:  "its layer is gone",
-		Needs:   []SourceID{SourceQuarantine, SourceLayerDB, SourceSight, SourceMounts, SourceProcesses},
+		Needs:   []SourceID{SourceQuarantine, SourceLayerDB, SourceContainers, SourceAPI, SourceSight, SourceMounts, SourceProcesses},
 		Default: DefaultYes,
 		Online:  "by hand: unlinked",
 		Offline: "the same",
@@ -154,6 +155,19 @@ var Contracts = []Contract{
 		Labels:  "none",
 		Unknown: UnknownMatches,
 		Age:     AgeMade,
+	},
+	{
+		Type:    TypeBuild,
+		What:    "the build cache of Docker before 20.10, which the Docker that uses the data root does not read",
+		Reason:  "the daemon does not use it since Docker 20.10",
+		Needs:   []SourceID{SourceQuarantine, SourceContainers, SourceAPI, SourceSight, SourceMounts, SourceProcesses},
+		Default: DefaultYes,
+		Online:  "by hand: renamed to quarantine",
+		Offline: "the same",
+		Undo:    "restore",
+		Labels:  "none",
+		Unknown: UnknownMatches,
+		Age:     AgeMadeBefore,
 	},
 	{
 		Type:    TypeBackend,
@@ -207,8 +221,10 @@ func TypeOf(k Kind) Type {
 		return TypeContainer
 	case KindRemoving, KindDownload:
 		return TypeDownload
-	case KindLink:
+	case KindLink, KindMountPoint:
 		return TypeLink
+	case KindCache:
+		return TypeBuild
 	case KindBackend:
 		return TypeBackend
 	case KindRoot:

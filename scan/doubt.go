@@ -22,7 +22,8 @@ const (
 	SourceBuildKit   SourceID = "buildkit"   // buildkit/*.db
 	SourceBackends   SourceID = "backends"   // <driver>/ and image/<driver>/ of storage drivers that the daemon does not use
 	SourceRoots      SourceID = "roots"      // data roots of other daemons within this one
-	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old: what the daemon downloads, unpacks and builds from
+	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old, plugins: what the daemon downloads, unpacks and builds from
+	SourceLeftovers  SourceID = "leftovers"  // rootfs, builder: what Docker used that the data root's does not
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>
 	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers
 	SourceSwarm      SourceID = "swarm"      // swarm/worker/tasks.db

@@ -1,6 +1,9 @@
 package scan
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Finding is one thing that a user can see, keep or remove: a record
 // together with the data that it describes, its verdict and the evidence.
@@ -97,6 +100,12 @@ func hasInit(objects []*Object) bool {
 		}
 	}
 	return false
+}
+
+// OfPlugin reports whether the finding is what is left of a plugin: its volumes'
+// data may be in it.
+func (f *Finding) OfPlugin() bool {
+	return f.Type == TypeDownload && strings.HasPrefix(f.Parts[0].Name, "plugins/") && strings.HasSuffix(f.Parts[0].Name, "-removing")
 }
 
 // ShortID is the id as tables show it: 12 characters of a long id, else the

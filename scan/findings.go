@@ -113,8 +113,12 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 func (c *classifier) reasonFor(group int32, contract *Contract) string {
 	v, cause := c.verdict[group], c.cause[group]
 	if v == Orphan {
-		if contents := c.objectsOf(group)[0].Note().Contents; contents != nil {
+		head := c.objectsOf(group)[0]
+		if contents := head.Note().Contents; contents != nil {
 			return contract.Reason + "; " + contents.Back()
+		}
+		if head.Kind == KindMountPoint {
+			return "its container is gone"
 		}
 		return contract.Reason
 	}

@@ -12,24 +12,27 @@ type Kind uint8
 // The kinds of nodes. Those of things on disk are named by their path below
 // the data root; the others by the id that the daemon uses.
 const (
-	KindLayer     Kind = iota + 1 // what a graphdriver keeps for one id: "overlay2/<id>"
-	KindLink                      // a short link: "overlay2/l/<26 characters>"
-	KindPart                      // what aufs has under a layer's name beside it: "aufs/layers/<id>", "aufs/mnt/<id>", "aufs/diff/<id>-removing"
-	KindChain                     // a layerdb entry: "image/<driver>/layerdb/sha256/<chain>"
-	KindMount                     // a mount record: "image/<driver>/layerdb/mounts/<name>"
-	KindRemoving                  // a layerdb entry that is being released: "…/sha256/<chain>-<x>-removing"
-	KindDownload                  // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>"
-	KindContainer                 // a container's directory: "containers/<id>"
-	KindImage                     // an image id, "sha256:<hex>"; before 1.10 the digits alone
-	KindVolume                    // a volume's name
-	KindBuild                     // a build record or a snapshot of BuildKit
-	KindMemory                    // what the daemon holds in memory only
-	KindBackend                   // all that a storage driver has that the daemon does not use: "<driver>", "image/<driver>"
-	KindRoot                      // the data root of another daemon: "100000.100000", "volumes/<name>/_data"
+	KindLayer      Kind = iota + 1 // what a graphdriver keeps for one id: "overlay2/<id>"
+	KindLink                       // a short link: "overlay2/l/<26 characters>"
+	KindPart                       // what aufs has under a layer's name beside it: "aufs/layers/<id>", "aufs/mnt/<id>", "aufs/diff/<id>-removing"
+	KindChain                      // a layerdb entry: "image/<driver>/layerdb/sha256/<chain>"
+	KindMount                      // a mount record: "image/<driver>/layerdb/mounts/<name>"
+	KindRemoving                   // a layerdb entry that is being released: "…/sha256/<chain>-<x>-removing"
+	KindDownload                   // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>", "plugins/<id>-removing"
+	KindContainer                  // a container's directory: "containers/<id>"
+	KindImage                      // an image id, "sha256:<hex>"; before 1.10 the digits alone
+	KindVolume                     // a volume's name
+	KindBuild                      // a build record or a snapshot of BuildKit
+	KindMemory                     // what the daemon holds in memory only
+	KindBackend                    // all that a storage driver has that the daemon does not use: "<driver>", "image/<driver>"
+	KindRoot                       // the data root of another daemon: "100000.100000", "volumes/<name>/_data"
+	KindMountPoint                 // where a container was mounted: "rootfs/<snapshotter>/<id>"
+	KindCache                      // the build cache of Docker before 20.10: "builder"
 )
 
 var kindNames = [...]string{
 	"", "layer", "link", "part", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend", "root",
+	"mount point", "cache",
 }
 
 func (k Kind) String() string {

@@ -36,11 +36,11 @@ func NewIndex(nodes []scan.Node) *Index {
 	x := &Index{nodes: nodes, others: map[string][]scan.Node{}}
 	for i, n := range nodes {
 		switch n.Kind {
-		case scan.KindLayer, scan.KindLink, scan.KindPart, scan.KindContainer, scan.KindDownload, scan.KindRemoving:
+		case scan.KindLayer, scan.KindLink, scan.KindPart, scan.KindContainer, scan.KindDownload, scan.KindRemoving, scan.KindMountPoint:
 			x.ends.add(int32(i), x.end)
 		case scan.KindMount:
 			x.addMount(n)
-		case scan.KindChain, scan.KindBackend, scan.KindRoot:
+		case scan.KindChain, scan.KindBackend, scan.KindRoot, scan.KindCache:
 			x.names.add(int32(i), x.name)
 		case scan.KindVolume:
 			x.Add("volumes/"+n.Name, n)
@@ -82,8 +82,8 @@ func (x *Index) Named(text string, hit func(scan.Node)) {
 	}
 }
 
-// At calls hit for the layerdb entry, the volume, the whole backend or the other
-// data root that a path below the data root leads to or through: nodes whose
+// At calls hit for the layerdb entry, the volume, the whole backend, the build
+// cache or the other data root that a path below the data root leads to or through: nodes whose
 // names are no random ids.
 func (x *Index) At(name string, hit func(scan.Node)) {
 	for i := range len(name) + 1 {

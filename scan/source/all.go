@@ -20,6 +20,7 @@ var All = []*scan.Source{
 	Backends,
 	Roots,
 	Downloads,
+	Leftovers,
 	Graph,
 	LayerDB,
 	ImageDB,

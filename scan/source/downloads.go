@@ -6,34 +6,113 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
-// Downloads lists the daemon's temporary files. The daemon empties tmp/ at
-// each start since 17.05, by renaming it to tmp-old and deleting that, which
-// a crash can leave behind (moby daemon.go, prepareTempDir).
+// Downloads lists what operations of the daemon leave behind that were cut off:
+// its temporary files, and what it unpacks a plugin into and removes one from.
+// It empties tmp/ at each start since 17.05, by renaming it to tmp-old and
+// deleting that (moby daemon.go, prepareTempDir). A crash can leave tmp-old
+// behind; then it never goes again, even empty.
 var Downloads = &scan.Source{
 	ID:  scan.SourceDownloads,
-	Doc: "tmp and tmp-old: the daemon's temporary files",
+	Doc: "tmp, tmp-old and plugins: what the daemon downloads, unpacks and removes",
 	Collect: func(_ context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		count := 0
-		for _, dir := range []string{"tmp", "tmp-old"} {
-			entries, err := in.Tree.ReadDir(dir)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return "", err
-			}
-			for _, e := range entries {
-				was, known := temporary(e.Name)
-				addDownload(in, g, "", dir, e, known, was)
-			}
-			count += len(entries)
+		d := &downloads{in: in, g: g}
+		if err := errors.Join(d.temporary("tmp"), d.old(), d.plugins()); err != nil {
+			return "", err
 		}
-		return fmt.Sprintf("%d temporary files", count), nil
+		return fmt.Sprintf("%d temporary files", d.count), nil
 	},
+}
+
+// downloads is one reading of what was cut off.
+type downloads struct {
+	in    *scan.Input
+	g     *scan.Graph
+	count int
+}
+
+// list lists a directory that need not be there.
+func (d *downloads) list(dir string) ([]scan.Entry, error) {
+	entries, err := d.in.Tree.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return entries, err
+}
+
+func (d *downloads) add(dir string, e scan.Entry, known bool, was string) {
+	addDownload(d.in, d.g, "", dir, e, known, was)
+	d.count++
+}
+
+// temporary adds the temporary files in a directory.
+func (d *downloads) temporary(dir string) error {
+	entries, err := d.list(dir)
+	for _, e := range entries {
+		was, known := temporary(e.Name)
+		d.add(dir, e, known, was)
+	}
+	return err
+}
+
+// old adds tmp-old: all of it if the daemon has made all that is in it.
+func (d *downloads) old() error {
+	const dir = "tmp-old"
+	entries, err := d.list(dir)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(entries, func(e scan.Entry) bool { _, known := temporary(e.Name); return !known }) {
+		return d.temporary(dir)
+	}
+	top, err := d.list(".")
+	for _, e := range top {
+		if e.Name == dir {
+			d.add(".", e, e.Type.IsDir(), "temporary files of a daemon that has ended")
+		}
+	}
+	return err
+}
+
+// plugins adds plugins whose removal was cut off, and what plugins were being
+// unpacked into (moby plugin/backend_linux.go, atomicRemoveAll and
+// CreateFromContext). The daemon tries to remove the former when it starts, and
+// by a mistake never does.
+func (d *downloads) plugins() error {
+	entries, err := d.list(pluginsDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name, "-removing"); ok && scan.IsID(id) {
+			d.removing(id, e)
+		}
+	}
+	const tmp = pluginsDir + "/tmp"
+	entries, err = d.list(tmp)
+	for _, e := range entries {
+		d.add(tmp, e, numbered(e.Name, ".rootfs"), "interrupted installation of a plugin")
+	}
+	return err
+}
+
+// removing adds a plugin that is being removed. It has its name since it was
+// last changed at most: its directory is as old as the plugin.
+func (d *downloads) removing(id string, e scan.Entry) {
+	d.add(pluginsDir, e, e.Type.IsDir(), "plugin whose removal was interrupted")
+	o := d.g.Object(scan.Node{Kind: scan.KindDownload, Name: pluginsDir + "/" + e.Name})
+	if o == nil || o.Unrecognised != "" {
+		return
+	}
+	renamed := o.Stamp.Change
+	o.Annotate().Created = &renamed
+	if _, err := d.in.Tree.Stat(pluginsDir + "/" + id); !errors.Is(err, fs.ErrNotExist) {
+		o.Unrecognised = "the plugin itself is there too"
+	}
 }
 
 // temporaries are the prefixes of the names that the daemon gives to its

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"io/fs"
+	"path"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 )
@@ -16,7 +17,7 @@ const (
 // addDownload adds a temporary file or directory. It belongs to a backend or,
 // where that is "", to the daemon.
 func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entry, known bool, was string) {
-	name := dir + "/" + e.Name
+	name := path.Join(dir, e.Name)
 	info, err := in.Tree.Stat(name)
 	if err != nil && errors.Is(err, fs.ErrNotExist) {
 		return // finished since it was listed
@@ -37,7 +38,7 @@ func addDownload(in *scan.Input, g *scan.Graph, backend, dir string, e scan.Entr
 		o.Unrecognised = "a symbolic link"
 	}
 	if o.Unrecognised != "" {
-		o.Name = dir + "/" + scan.Printable(e.Name)
+		o.Name = path.Join(dir, scan.Printable(e.Name))
 		o.Notes = nil
 	}
 	g.Add(o)

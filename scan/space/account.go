@@ -80,6 +80,8 @@ func (o *owner) account(f *scan.Finding) Account {
 	switch {
 	case f.Type == scan.TypeDownload:
 		return Temporary
+	case f.Type == scan.TypeBuild:
+		return BuildCache
 	case f.Type == scan.TypeRWLayer:
 		return WritableLayers
 	case f.Type == scan.TypeContainer:

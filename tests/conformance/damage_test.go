@@ -31,6 +31,11 @@ layer stray on base
 rm image/DRIVER/imagedb/content/sha256/{image held}
 rm containers/{container leak}
 mkdir image/DRIVER/layerdb/tmp/write-set-7
+mkdir tmp-old
+mkdir plugins/{id gone}-removing
+mkdir plugins/tmp/.rootfs1
+mkdir rootfs/overlayfs/{container web}
+mkdir rootfs/overlayfs/{id vanished}
 write volumes/data/_data/file "x"
 write containers/{container web}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/data/_data:/data\"]}"
 `
