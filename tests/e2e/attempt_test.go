@@ -179,9 +179,12 @@ func (h *host) freeze(t *testing.T, dir string) *engine.Gate {
 		setImmutable(t, filepath.Join(dir, name), true)
 	}
 	t.Cleanup(func() { // of a test that failed: else the directory could not be removed
-		left, err := filepath.Glob(h.Path(".docker-orphans/runs/*/*/*/diff"))
+		aside := h.Path(".docker-orphans/runs/*/*/*")
+		whole, err := filepath.Glob(aside)
 		assert.NilError(t, err)
-		for _, dir := range append(left, dir) {
+		layers, err := filepath.Glob(aside + "/diff")
+		assert.NilError(t, err)
+		for _, dir := range slices.Concat(whole, layers, []string{dir}) {
 			for _, name := range ice {
 				if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 					setImmutable(t, filepath.Join(dir, name), false)

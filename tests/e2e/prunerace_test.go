@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,9 +31,9 @@ var raceTime = flag.Duration("race-time", 40*time.Second, "how long TestRacesWit
 // then with prune in a loop beside it that takes the youngest: no age
 // protects anything. What is made must be whole each
 // time, and what fails must fail without prune as well.
-func TestRacesWithPrune(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, place{"debian", "overlay2"})
+func TestRacesWithPrune(t *testing.T) { at(t, busy, "all at once", racesWithPrune) }
+
+func racesWithPrune(t *testing.T, h *host) {
 	const cached = "FROM base:1\nRUN head -c 99 /dev/urandom >/r\n"
 	cachedBuild(t, h, cached)
 	built := h.Docker(t, "image", "inspect", "--format", "{{.RootFS.Layers}}", "cached:1")
@@ -177,20 +178,30 @@ func (r *pruneRace) workers() map[string]func(t engine.TB, id string) {
 // one: by hand, for the daemon is to go on.
 func (r *pruneRace) leak(t engine.TB, id string) {
 	number := fmt.Sprintf("%064x", r.number.Add(1)+0x0c0ffee000)
-	layer := "overlay2/" + number
-	link := strings.Map(func(hex rune) rune { return 'A' + hex%32 }, number[len(number)-26:]) // 16 other letters
-	made := r.h.Path("tmp/" + number)                                                         // whole when it gets to its place
-	err := errors.Join(
-		os.MkdirAll(made+"/diff", 0o700),
-		os.WriteFile(made+"/link", []byte(link), 0o600), os.WriteFile(made+"/diff/file", []byte(id), 0o600),
-		os.Rename(made, r.h.Path(layer)),
-		os.Symlink(filepath.Join("..", number, "diff"), r.h.Path("overlay2/l/"+link)),
-	)
+	layer := r.h.LayerDir() + "/" + number
+	made := r.h.Path("tmp/" + number) // whole when it gets to its place
+	leaked := []string{layer}
+	var err error
+	if r.h.Driver == "btrfs" {
+		err = errors.Join(
+			exec.Command("btrfs", "subvolume", "create", made).Run(), os.WriteFile(made+"/file", []byte(id), 0o600),
+			os.Rename(made, r.h.Path(layer)),
+		)
+	} else {
+		link := strings.Map(func(hex rune) rune { return 'A' + hex%32 }, number[len(number)-26:]) // 16 other letters
+		leaked = append(leaked, r.h.Links()+"/"+link)
+		err = errors.Join(
+			os.MkdirAll(made+"/diff", 0o700),
+			os.WriteFile(made+"/link", []byte(link), 0o600), os.WriteFile(made+"/diff/file", []byte(id), 0o600),
+			os.Rename(made, r.h.Path(layer)),
+			os.Symlink(filepath.Join("..", number, "diff"), r.h.Path(leaked[1])),
+		)
+	}
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	r.mu.Lock()
-	r.leaked = append(r.leaked, layer, "overlay2/l/"+link)
+	r.leaked = append(r.leaked, leaked...)
 	r.mu.Unlock()
 	time.Sleep(time.Second)
 }

@@ -30,9 +30,9 @@ var scans = flag.Int("scans", 60, "how many scans TestRaces makes")
 // scan, with the records that its answers lead to and the layers that lie
 // below: nothing of that is ever listed, and what was there all the time is
 // used.
-func TestRaces(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, place{"debian", "overlay2"})
+func TestRaces(t *testing.T) { at(t, busy, "all at once", races) }
+
+func races(t *testing.T, h *host) {
 	// What was made before the daemon started has no age to protect it.
 	stock := h.stock(t, max(20, *scans/4))
 	h.again(t)
