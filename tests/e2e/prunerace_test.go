@@ -178,22 +178,19 @@ func (r *pruneRace) workers() map[string]func(t engine.TB, id string) {
 // one: by hand, for the daemon is to go on.
 func (r *pruneRace) leak(t engine.TB, id string) {
 	number := fmt.Sprintf("%064x", r.number.Add(1)+0x0c0ffee000)
-	layer := r.h.LayerDir() + "/" + number
-	made := r.h.Path("tmp/" + number) // whole when it gets to its place
-	leaked := []string{layer}
+	leaked := []string{r.h.LayerDir() + "/" + number}
+	layer := r.h.Path(leaked[0])
 	var err error
 	if r.h.Driver == "btrfs" {
-		err = errors.Join(
-			exec.Command("btrfs", "subvolume", "create", made).Run(), os.WriteFile(made+"/file", []byte(id), 0o600),
-			os.Rename(made, r.h.Path(layer)),
-		)
+		err = exec.Command("btrfs", "subvolume", "create", layer).Run()
 	} else {
 		link := strings.Map(func(hex rune) rune { return 'A' + hex%32 }, number[len(number)-26:]) // 16 other letters
 		leaked = append(leaked, r.h.Links()+"/"+link)
+		made := r.h.Path("tmp/" + number) // whole when it gets to its place
 		err = errors.Join(
 			os.MkdirAll(made+"/diff", 0o700),
 			os.WriteFile(made+"/link", []byte(link), 0o600), os.WriteFile(made+"/diff/file", []byte(id), 0o600),
-			os.Rename(made, r.h.Path(layer)),
+			os.Rename(made, layer),
 			os.Symlink(filepath.Join("..", number, "diff"), r.h.Path(leaked[1])),
 		)
 	}
