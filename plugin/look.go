@@ -112,10 +112,15 @@ func (l *look) measure(ctx context.Context, findings []*scan.Finding, p *progres
 // locate finds the data root. With --data-root the daemon may be down: then
 // everything is read from disk.
 func (o *globalOptions) locate(ctx context.Context, dockerCLI command.Cli) (*scan.Input, func() error, error) {
-	return locate.Find(ctx, locate.Options{
+	return locate.Find(ctx, o.where(dockerCLI))
+}
+
+// where says where to look for the data root.
+func (o *globalOptions) where(dockerCLI command.Cli) locate.Options {
+	return locate.Options{
 		Daemon:   daemon.New(dockerCLI.Client()),
 		Endpoint: dockerCLI.DockerEndpoint().Host,
 		DataRoot: o.dataRoot,
 		Proc:     "/proc",
-	})
+	}
 }

@@ -127,6 +127,7 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 		newPurgeCommand(dockerCLI, options),
 		newRunsCommand(dockerCLI, options),
 		newRescueCommand(dockerCLI, options),
+		newExportCommand(dockerCLI, options),
 		newVersionCommand(dockerCLI),
 	)
 	for _, sub := range cmd.Commands() {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/distribution/reference"
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/archive"
@@ -37,22 +35,14 @@ type Rescued struct {
 }
 
 // DefaultTag is the name of the image that rescues a finding.
-func DefaultTag(f *scan.Finding) string {
-	id := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, strings.TrimPrefix(f.ID, "sha256:"))
-	return "orphans/rescued:" + id[:min(12, len(id))]
-}
+func DefaultTag(f *scan.Finding) string { return archive.TagOf("orphans/rescued", f.ID) }
 
 // Rescue makes an image of a finding.
 func Rescue(ctx context.Context, r Request) (Rescued, error) {
 	if r.Tag == "" {
 		r.Tag = DefaultTag(r.Finding)
 	}
-	tag, err := parseTag(r.Tag)
+	tag, err := archive.ReadTag(r.Tag)
 	if err != nil {
 		return Rescued{}, err
 	}
@@ -68,18 +58,6 @@ func Rescue(ctx context.Context, r Request) (Rescued, error) {
 		return r.written(ctx, tag)
 	}
 	return Rescued{}, fmt.Errorf("%s: a %s is nothing that an image can be made of", r.Finding.ShortID(), r.Finding.Type)
-}
-
-// parseTag returns the name of an image as the daemon lists it.
-func parseTag(tag string) (string, error) {
-	named, err := reference.ParseNormalizedNamed(tag)
-	if err != nil {
-		return "", fmt.Errorf("tag %q: %w", scan.Printable(tag), err)
-	}
-	if _, ok := named.(reference.Digested); ok {
-		return "", fmt.Errorf("tag %q: has a digest", scan.Printable(tag))
-	}
-	return reference.FamiliarString(reference.TagNameOnly(named)), nil
 }
 
 // chain gives a chain of registered layers a name.

@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker-orphans/docker-orphans/prune/adopt"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/archive"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 	"github.com/opencontainers/go-digest"
 	"gotest.tools/v3/assert"
@@ -252,7 +253,7 @@ func TestDefaultTag(t *testing.T) {
 	} {
 		tag := DefaultTag(&scan.Finding{ID: id})
 		assert.Equal(t, tag, "orphans/rescued:"+want)
-		_, err := parseTag(tag)
+		_, err := archive.ReadTag(tag)
 		assert.NilError(t, err)
 	}
 }

@@ -2,10 +2,13 @@ package archive
 
 import (
 	"encoding/json"
+	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -73,6 +76,31 @@ func tagged(tree scan.Tree, driver string) map[string]bool {
 		}
 	}
 	return ids
+}
+
+// TagOf is the name of an image that is made of something that has this id: the
+// repository with 12 characters of the id.
+func TagOf(repository, id string) string {
+	id = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.TrimPrefix(id, "sha256:"))
+	return repository + ":" + id[:min(12, len(id))]
+}
+
+// ReadTag returns the name of an image as the docker CLI shows it, and the
+// daemon lists it.
+func ReadTag(tag string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(tag)
+	if err != nil {
+		return "", fmt.Errorf("tag %q: %w", scan.Printable(tag), err)
+	}
+	if _, ok := named.(reference.Digested); ok {
+		return "", fmt.Errorf("tag %q: has a digest", scan.Printable(tag))
+	}
+	return reference.FamiliarString(reference.TagNameOnly(named)), nil
 }
 
 // A Platform is what an image runs on.

@@ -1,10 +1,12 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
 
@@ -24,7 +26,7 @@ func openSource(root, name string) (*source, error) {
 	defer unix.Close(top) // nothing was written through it
 	s := &source{calls: beneath.Probe(top)}
 	if s.dir, err = s.calls.PathDir(top, name); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, told(err))
 	}
 	if err := s.calls.Fstat(s.dir, &s.on); err != nil {
 		unix.Close(s.dir) // as above
@@ -38,4 +40,44 @@ func (s *source) close() { unix.Close(s.dir) } // nothing was written through it
 // elsewhere reports whether a file is on another mount than the directory.
 func (s *source) elsewhere(st *beneath.Stat) bool {
 	return st.Device != s.on.Device || st.Mount != 0 && s.on.Mount != 0 && st.Mount != s.on.Mount
+}
+
+// told is an error of opening by its meaning.
+func told(err error) error {
+	if errors.Is(err, unix.ELOOP) {
+		return scan.ErrSymlink // the only way to get it: no link is ever followed
+	}
+	return err
+}
+
+// file opens a regular file below the directory to read it, and tells its size.
+// Nothing else is opened but to be described: a device would notice. The caller
+// closes it.
+func (s *source) file(name string) (fd int, size int64, err error) {
+	var is, opened beneath.Stat
+	fd, err = s.calls.Path(s.dir, name)
+	if err != nil {
+		return -1, 0, told(err)
+	}
+	err = s.calls.Fstat(fd, &is)
+	unix.Close(fd) // nothing was written through it
+	switch {
+	case err != nil:
+		return -1, 0, err
+	case is.Type() != unix.S_IFREG:
+		return -1, 0, errNotRegular
+	case s.elsewhere(&is):
+		return -1, 0, unix.EXDEV
+	}
+	if fd, err = s.calls.File(s.dir, name); err != nil {
+		return -1, 0, err
+	}
+	if err = s.calls.Fstat(fd, &opened); err == nil && (opened.Inode != is.Inode || opened.Device != is.Device || opened.Mount != is.Mount) {
+		err = errChanged
+	}
+	if err != nil {
+		unix.Close(fd) // as above
+		return -1, 0, err
+	}
+	return fd, opened.Size, nil
 }

@@ -21,6 +21,15 @@ func openSource(_, name string) (*source, error) {
 
 func (*source) close() {}
 
+func (*source) file(string) (fd int, size int64, err error) { return -1, 0, errors.ErrUnsupported }
+
+// A reader reads an open file. There is none on this system.
+type reader struct{ io.Reader }
+
+func newReader(context.Context, int, int64) *reader { return nil }
+
+func (*reader) close() {}
+
 func overlays(string) (attribute, error) { return 0, errors.ErrUnsupported }
 
 func (w *Written) archive(context.Context, io.Writer) ([]string, error) {

@@ -255,7 +255,7 @@ func (k *walk) file(dir int, base string, h *tar.Header, st *unix.Stat_t) error 
 	if err := k.write(h); err != nil {
 		return err
 	}
-	n, err := io.Copy(k.out, &reader{ctx: k.ctx, fd: fd, rest: st.Size})
+	n, err := io.Copy(k.out, newReader(k.ctx, fd, st.Size))
 	if err == nil && n < st.Size {
 		err = errChanged
 	}
@@ -271,6 +271,10 @@ type reader struct {
 	fd   int
 	rest int64
 }
+
+func newReader(ctx context.Context, fd int, size int64) *reader { return &reader{ctx, fd, size} }
+
+func (r *reader) close() { unix.Close(r.fd) } // nothing was written through it
 
 func (r *reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {

@@ -38,6 +38,9 @@ type Options struct {
 	Endpoint string      // its address: "unix:///var/run/docker.sock"
 	DataRoot string      // the root that the user named, or ""
 	Proc     string      // the process table: "/proc"
+	// Unjudged is for what only reads, and judges nothing: then it does not
+	// matter whether the daemon keeps its images in a way that is supported.
+	Unjudged bool
 }
 
 // An Error says why nothing can be scanned, and what to do about it.
@@ -144,7 +147,7 @@ func sameDir(a, b string) bool {
 // online opens the data root of a daemon that answers.
 func online(ctx context.Context, o Options, info scan.DaemonInfo) (*scan.Input, func() error, error) {
 	b, err := supported(info)
-	if err != nil {
+	if err != nil && !o.Unjudged {
 		return nil, nil, err
 	}
 	socket, ok := strings.CutPrefix(o.Endpoint, "unix://")
@@ -158,7 +161,10 @@ func online(ctx context.Context, o Options, info scan.DaemonInfo) (*scan.Input, 
 	if err := owned(o, in, info, socket); err != nil {
 		return nil, nil, errors.Join(err, done())
 	}
-	in.Daemon, in.Info, in.Backends = o.Daemon, info, []*scan.Backend{b}
+	in.Daemon, in.Info = o.Daemon, info
+	if b != nil {
+		in.Backends = []*scan.Backend{b}
+	}
 	in.Host.TmpMade = tmpMade(in)
 	in.Host.Online = true
 	in.Host.Info = scan.HostInfo{EngineID: info.EngineID, Version: info.Version, Driver: info.Driver}
@@ -268,7 +274,7 @@ func offline(o Options) (*scan.Input, func() error, error) {
 		err := refuse(in.DataRoot, fmt.Sprintf("is in use by %s (pid %d)", owner.Name, owner.PID), "ask that daemon: name its socket with -H unix://… or its context with --context")
 		return nil, nil, errors.Join(err, done())
 	}
-	if in.Backends, err = present(in); err != nil {
+	if in.Backends, err = present(in); err != nil && !o.Unjudged {
 		return nil, nil, errors.Join(err, done())
 	}
 	return in, done, nil

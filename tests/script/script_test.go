@@ -58,6 +58,11 @@ func run(t *testing.T, dir string) {
 			"asked":     asked,
 		},
 		Setup: func(env *testscript.Env) error {
+			roots, err := filepath.Abs("../testdata/roots")
+			if err != nil {
+				return err
+			}
+			env.Setenv("ROOTS", roots)
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("DOCKER_HOST", "unix://"+filepath.Join(env.WorkDir, "docker.sock"))
 			env.Values[worldKey{}] = &world{}
