@@ -116,7 +116,9 @@ func TestEveryFault(t *testing.T) {
 		t.Run(driver+"/offline", func(t *testing.T) { everyFault(t, driver, leakyOffline) })
 		t.Run(driver+"/backend", func(t *testing.T) { everyFault(t, driver, leftBehind) })
 	}
-	t.Run("btrfs", func(t *testing.T) { everyFault(t, "btrfs", leaky) })
+	for _, driver := range []string{"overlay", "aufs", "btrfs"} {
+		t.Run(driver, func(t *testing.T) { everyFault(t, driver, leaky) })
+	}
 }
 
 func everyFault(t *testing.T, driver, script string) {
