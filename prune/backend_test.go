@@ -36,7 +36,7 @@ func TestPlanOfBackends(t *testing.T) {
 	assert.DeepEqual(t, moves, []string{"image/vfs", "vfs"})
 
 	// Layers that are no directories do not go by being renamed.
-	findings[0].Parts[0].Medium = "subvolumes"
+	findings[0].Parts[0].Medium = "datasets"
 	plan = NewPlan(g, findings, Options{Take: func(*scan.Finding) bool { return true }})
 	assert.Equal(t, plan.String(), "#1 "+stray)
 }

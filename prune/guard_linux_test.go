@@ -17,19 +17,21 @@ import (
 // The last thing in a driver's directory stays (rule 13).
 func TestDriverDirectoryIsNotEmptied(t *testing.T) {
 	dir := t.TempDir()
-	name := "overlay/" + id
-	assert.NilError(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
 	read, err := tree.Open(dir)
 	assert.NilError(t, err)
 	defer func() { _ = read.Close() }()
-	info, err := read.Stat(name)
-	assert.NilError(t, err)
 	x := &run{Runner: &Runner{Tree: read}}
-	s := &Step{Backend: "overlay", Objects: []*scan.Object{{Node: layer(id), Stamp: info.Stamp}}}
-	mv := &journal.Move{From: name, Is: journal.IdentityOf(info.Stamp, info.Subvolume)}
-	assert.ErrorContains(t, x.same(s, mv), "is all that is left in overlay")
+	same := func(name string) error {
+		assert.NilError(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
+		info, err := read.Stat(name)
+		assert.NilError(t, err)
+		s := &Step{Backend: "overlay", Objects: []*scan.Object{{Node: scan.Node{Kind: scan.KindLayer, Name: name}, Stamp: info.Stamp}}}
+		return x.same(s, &journal.Move{From: name, Is: journal.IdentityOf(info.Stamp, info.Subvolume)})
+	}
+	assert.ErrorContains(t, same("overlay/"+id), "is all that is left in overlay")
 	assert.NilError(t, os.Mkdir(filepath.Join(dir, "overlay/other"), 0o700))
-	assert.NilError(t, x.same(s, mv))
+	assert.NilError(t, same("overlay/"+id))
+	assert.NilError(t, same("containers/"+id), "the last container of a driver that is not used any more")
 }
 
 // Where the kernel does not tell when a subvolume was made, its number tells it

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
@@ -136,7 +137,7 @@ func (x *run) same(s *Step, mv *journal.Move) error {
 	} else if err := fits(x.Tree, mv, mv.From); err != nil {
 		return err
 	}
-	if dir := path.Dir(mv.From); path.Dir(dir) == "." && s.Backend != "" {
+	if dir := path.Dir(mv.From); driver.Named(dir) != nil {
 		return x.notLast(mv.From, dir)
 	}
 	return nil

@@ -17,8 +17,8 @@ type Driver struct {
 	// Layers is where a layer has its directory, below the data root; "" if
 	// layers are no files there.
 	Layers string
-	// Apart is what its layers are if they are not plain directories, which go
-	// by being renamed and unlinked; "" if they are.
+	// Apart is what its layers are if they do not go with the directory that they
+	// are in, as directories and subvolumes do; "" if they go.
 	Apart string
 	// Removed is the first version of the engine that has it no more, 0 for
 	// none.
@@ -28,7 +28,7 @@ type Driver struct {
 // All lists the drivers (moby daemon/graphdriver).
 var All = []Driver{
 	{Name: "aufs", Layers: "aufs/diff", Removed: 24},
-	{Name: "btrfs", Layers: "btrfs/subvolumes", Apart: "subvolumes"},
+	{Name: "btrfs", Layers: "btrfs/subvolumes"},
 	{Name: "devicemapper", Apart: "thin devices", Removed: 25},
 	{Name: "fuse-overlayfs", Layers: "fuse-overlayfs"},
 	{Name: "overlay", Layers: "overlay", Removed: 24},

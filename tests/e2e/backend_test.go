@@ -17,11 +17,11 @@ import (
 // image, container and volume as it was. What the other driver has stays as it
 // is throughout, and the volumes of all containers.
 func TestBackend(t *testing.T) {
-	at(t, []place{{"debian", "vfs"}, {"debian", "overlay2"}}, "switched", switchedBackend)
+	at(t, []place{{"debian", "vfs"}, {"debian", "overlay2"}, {"debian", "btrfs"}}, "switched", switchedBackend)
 }
 
 func switchedBackend(t *testing.T, h *host) {
-	old, next := h.Driver, map[string]string{"vfs": "overlay2", "overlay2": "vfs"}[h.Driver]
+	old, next := h.Driver, map[string]string{"vfs": "overlay2", "overlay2": "vfs", "btrfs": "overlay2"}[h.Driver]
 	was := engine.Snapshot(t, h.Daemon)
 	h.Stop(t)
 	h.Driver = next
@@ -59,6 +59,14 @@ func switchedBackend(t *testing.T, h *host) {
 	engine.Check(t, h.Daemon, was)
 	h.again(t)
 	engine.Check(t, h.Daemon, was)
+
+	// Then the one that it began with, of which only volumes stay.
+	h.Stop(t)
+	h.Driver = next
+	h.Start(t)
+	h.tried(t, slices.Concat(quick, []string{"rm", "--force", "--allow-backend", "--purge", "backend:" + old})...)
+	assert.Check(t, !h.Has(old) && !h.Has("image/"+old))
+	assert.Equal(t, h.Read(t, "volumes/named/_data/n"), "n\n")
 }
 
 // tried runs a command that removes until nothing keeps it from doing so: while
