@@ -35,4 +35,7 @@ func TestCompleteIDsIsSilent(t *testing.T) {
 	ids, directive := completeIDs(newCLI(t, nil), &globalOptions{dataRoot: t.TempDir() + "/none"})(cmd, nil, "")
 	assert.Equal(t, len(ids), 0)
 	assert.Equal(t, directive, cobra.ShellCompDirectiveNoFileComp)
+	images, directive := completeImages(newCLI(t, nil), &globalOptions{dataRoot: t.TempDir() + "/none"}, &exportOptions{})(cmd, nil, "")
+	assert.Equal(t, len(images), 0)
+	assert.Equal(t, directive, cobra.ShellCompDirectiveNoFileComp)
 }

@@ -21,17 +21,18 @@ type File struct {
 // file that has its name if there is one. Nothing at or below the directory
 // notBelow is written.
 func Create(name, notBelow string) (*File, error) {
-	info, err := os.Lstat(name)
+	clean, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(clean)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s: is there, and is not a regular file", name)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	dir, err := filepath.Abs(filepath.Dir(name))
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(clean))
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +43,11 @@ func Create(name, notBelow string) (*File, error) {
 	if below {
 		return nil, fmt.Errorf("%s: is in the data root %s, where nothing is written", name, notBelow)
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".")
+	f, err := os.CreateTemp(dir, "."+filepath.Base(clean)+".")
 	if err != nil {
 		return nil, err
 	}
-	return &File{file: f, name: filepath.Join(dir, filepath.Base(name))}, nil
+	return &File{file: f, name: filepath.Join(dir, filepath.Base(clean))}, nil
 }
 
 // isBelow reports whether a directory without symbolic links in its path is

@@ -75,3 +75,24 @@ func exportSwitched(t *testing.T, h *host) {
 	assert.NilError(t, err)
 	assert.Equal(t, len(left), 0, "%v", left)
 }
+
+// Nor does it matter that the daemon keeps its images in containerd now: what
+// it had before goes there.
+func TestExportToContainerd(t *testing.T) { at(t, newest, "switched", exportToContainerd) }
+
+func exportToContainerd(t *testing.T, h *host) {
+	old := h.Driver
+	made := h.Create(t, "app:1", "true")
+	seen := view(t, h, made)
+	h.Stop(t)
+	assert.NilError(t, os.WriteFile(filepath.Join(h.Dir, "daemon.json"), []byte(`{"features": {"containerd-snapshotter": true}}`), 0o600))
+	h.Driver = "overlayfs"
+	h.Start(t)
+	assert.Equal(t, len(h.Lines(t, "images", "-q")), 0)
+
+	archive := filepath.Join(h.Dir, "archive.tar")
+	h.command(t, 0, "export", "--backend", old, "-o", archive, "base:1", "app:1", "bk:1")
+	h.Docker(t, "load", "--input", archive)
+	assert.Equal(t, len(h.Lines(t, "images", "-q")), 3)
+	assert.DeepEqual(t, view(t, h, h.Create(t, "app:1", "true")), seen)
+}
