@@ -41,8 +41,8 @@ func newExportCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 			"disk of another machine (--data-root). Each layer is the one that was pulled or built,\n" +
 			"byte by byte, or the export fails. Nothing in the data root is changed.\n\n" +
 			"An ID is that of an image, of an image-layer, or of a container, also of one that vanished\n" +
-			"(rw-layer): of it and what it wrote an image is made. An ID may be cut, and have its type\n" +
-			"before it: rw-layer:3f9c. The name of a repository is all of its images." +
+			"(rw-layer) or is in quarantine: of it and what it wrote an image is made. An ID may be cut,\n" +
+			"and have its type before it: rw-layer:3f9c. A repository's name means all of its images." +
 			exitHelp(exitDone, exitError, exitUsage, exitInterrupted),
 		Args:              usage(cli.RequiresMinArgs(1)),
 		ValidArgsFunction: completeImages(dockerCLI, global, &options),
@@ -76,11 +76,15 @@ func runExport(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 		return err
 	}
 	defer func() { err = errors.Join(err, closeRoot()) }()
-	things, err := options.find(in.Tree)
+	aside, err := catalog.PutBack(in.Tree)
+	if err != nil {
+		_, _ = fmt.Fprintf(dockerCLI.Err(), "WARNING: %s\n", scan.Printable(err.Error()))
+	}
+	things, err := options.find(aside)
 	if err != nil {
 		return err
 	}
-	images, closeImages, err := options.open(ctx, in, things)
+	images, closeImages, err := options.open(ctx, archive.Root{Tree: aside, Dir: in.DataRoot, Place: aside.Place}, things)
 	if err != nil {
 		return err
 	}
@@ -132,9 +136,9 @@ func (o *exportOptions) find(tree scan.Tree) ([]*catalog.Thing, error) {
 }
 
 // open opens what was found. The caller closes it.
-func (o *exportOptions) open(ctx context.Context, in *scan.Input, things []*catalog.Thing) (_ []*catalog.Opened, closeAll func(), err error) {
+func (o *exportOptions) open(ctx context.Context, root archive.Root, things []*catalog.Thing) (_ []*catalog.Opened, closeAll func(), err error) {
 	opener := catalog.Opener{
-		Tree: in.Tree, DataRoot: in.DataRoot, Now: time.Now(),
+		Root: root, Now: time.Now(),
 		Platform: archive.Platform{OS: "linux", Architecture: runtime.GOARCH},
 	}
 	var images []*catalog.Opened

@@ -91,7 +91,7 @@ func (r *Request) written(ctx context.Context, tag string) (Rescued, error) {
 			return Rescued{}, err
 		}
 	}
-	content, err := archive.OpenWritten(ctx, r.Host.DataRoot, layer.Name, r.Finding.Backend)
+	content, err := archive.OpenWritten(ctx, archive.Root{Tree: r.Tree, Dir: r.Host.DataRoot}, layer.Name, r.Finding.Backend)
 	if err != nil {
 		return Rescued{}, err
 	}

@@ -36,26 +36,25 @@ var stored = map[string][]string{
 // A Registered is a layer that the daemon has a record of, to be read as the
 // archive that it was made from.
 type Registered struct {
-	tree   scan.Tree
-	root   string
+	root   Root
 	layer  layerdb.Layer
 	record string // its tar-split file, below the data root
 	dir    string // its files, below the data root
 	size   int64
 }
 
-// OpenRegistered finds a registered layer of a driver below the data root,
-// which is absolute, and reads its record once for the archive's size.
-func OpenRegistered(ctx context.Context, tree scan.Tree, root, name string, layer layerdb.Layer) (*Registered, error) {
+// OpenRegistered finds a registered layer of a driver, and reads its record
+// once for the archive's size.
+func OpenRegistered(ctx context.Context, root Root, name string, layer layerdb.Layer) (*Registered, error) {
 	d := driver.Named(name)
 	if d == nil || len(stored[name]) == 0 {
 		return nil, fmt.Errorf("layer %s: a layer of %s cannot be read: its files are in no directory as long as it is not mounted", scan.Short(layer.Chain), scan.Printable(name))
 	}
-	r := &Registered{tree: tree, root: root, layer: layer, record: scan.ChainNode(name, layer.Chain).Name + "/tar-split.json.gz"}
+	r := &Registered{root: root, layer: layer, record: scan.ChainNode(name, layer.Chain).Name + "/tar-split.json.gz"}
 	var err error
 	for _, sub := range stored[name] {
 		r.dir = path.Join(d.Layers, layer.CacheID, sub)
-		if _, err = tree.Stat(r.dir); !errors.Is(err, fs.ErrNotExist) {
+		if _, err = root.Tree.Stat(r.dir); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
@@ -81,7 +80,7 @@ func (r *Registered) Size() int64 { return r.size }
 // Write writes the archive. What it writes is right if there is no error: the
 // digest is known at the end.
 func (r *Registered) Write(ctx context.Context, to io.Writer) error {
-	s, err := openSource(r.root, r.dir)
+	s, err := r.root.open(r.dir)
 	if err != nil {
 		return err
 	}
@@ -109,7 +108,7 @@ func (r *Registered) Write(ctx context.Context, to io.Writer) error {
 
 // entries reads the layer's record to the end.
 func (r *Registered) entries(ctx context.Context, each func(*entry) error) error {
-	file, err := r.tree.Open(r.record)
+	file, err := r.root.Tree.Open(r.record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: missing: without it the layer's archive cannot be made again", r.record)
 	}

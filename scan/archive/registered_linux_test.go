@@ -145,7 +145,7 @@ func (k *kept) read(ctx context.Context, t *testing.T) ([]byte, error) {
 	disk, err := tree.Open(k.root)
 	assert.NilError(t, err)
 	defer disk.Close()
-	l, err := OpenRegistered(ctx, disk, k.root, "vfs", k.layer)
+	l, err := OpenRegistered(ctx, Root{Tree: disk, Dir: k.root}, "vfs", k.layer)
 	if err != nil {
 		return nil, err
 	}
@@ -261,6 +261,9 @@ func TestRegisteredCutOff(t *testing.T) {
 	whole, err := os.ReadFile(k.record())
 	assert.NilError(t, err)
 	for n := range len(whole) {
+		if n%17 != 0 && n < len(whole)-20 {
+			continue
+		}
 		assert.NilError(t, os.WriteFile(k.record(), whole[:n], 0o600))
 		_, err := k.read(t.Context(), t)
 		assert.Assert(t, err != nil, "cut after %d of %d bytes", n, len(whole))
@@ -270,9 +273,9 @@ func TestRegisteredCutOff(t *testing.T) {
 // Layers that are no files are not looked for.
 func TestRegisteredNoFiles(t *testing.T) {
 	for _, driver := range []string{"zfs", "devicemapper", "windowsfilter"} {
-		_, err := OpenRegistered(t.Context(), nil, "", driver, layerdb.Layer{Chain: "sha256:" + cacheID, CacheID: cacheID})
+		_, err := OpenRegistered(t.Context(), Root{}, driver, layerdb.Layer{Chain: "sha256:" + cacheID, CacheID: cacheID})
 		assert.ErrorContains(t, err, "a layer of "+driver+" cannot be read")
-		_, err = OpenWritten(t.Context(), "", "", driver)
+		_, err = OpenWritten(t.Context(), Root{}, "", driver)
 		assert.ErrorContains(t, err, "a writable layer of "+driver+" cannot be read")
 	}
 }

@@ -52,7 +52,7 @@ func read(t *testing.T, dir, driver string) (lines, left []string) {
 
 func archived(t *testing.T, dir string, f form) ([]byte, []string, error) {
 	t.Helper()
-	c, err := openWritten(filepath.Dir(dir), filepath.Base(dir), f)
+	c, err := openWritten(Root{Dir: filepath.Dir(dir)}, filepath.Base(dir), f)
 	assert.NilError(t, err)
 	defer c.Close()
 	var out bytes.Buffer
@@ -271,10 +271,10 @@ func TestArchiveEnds(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = OpenWritten(ctx, filepath.Dir(dir), "layer", "vfs")
+	_, err = OpenWritten(ctx, Root{Dir: filepath.Dir(dir)}, "layer", "vfs")
 	assert.ErrorIs(t, err, context.Canceled)
 
 	assert.NilError(t, os.Symlink("layer", dir+"2"))
-	_, err = OpenWritten(t.Context(), filepath.Dir(dir), "layer2", "vfs")
+	_, err = OpenWritten(t.Context(), Root{Dir: filepath.Dir(dir)}, "layer2", "vfs")
 	assert.ErrorIs(t, err, scan.ErrSymlink)
 }

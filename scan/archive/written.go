@@ -8,7 +8,26 @@ import (
 	"hash"
 	"io"
 	"path"
+
+	"github.com/docker-orphans/docker-orphans/scan"
 )
+
+// A Root is a data root to read from.
+type Root struct {
+	Tree scan.Tree
+	Dir  string // absolute
+	// Place is where the directory of a name is, if not where its name says;
+	// nil: all are where their names say.
+	Place func(name string) string
+}
+
+// open opens a directory. The caller closes it.
+func (r Root) open(name string) (*source, error) {
+	if r.Place != nil {
+		name = r.Place(name)
+	}
+	return openSource(r.Dir, name)
+}
 
 // A form is how a storage driver keeps what a container wrote.
 type form struct {
@@ -52,9 +71,9 @@ type Written struct {
 	leftOut []string
 }
 
-// OpenWritten opens the written layer of a driver that has this directory below
-// the data root, which is absolute, and reads it once. The caller closes it.
-func OpenWritten(ctx context.Context, root, layer, driver string) (*Written, error) {
+// OpenWritten opens the written layer of a driver that has this directory, and
+// reads it once. The caller closes it.
+func OpenWritten(ctx context.Context, root Root, layer, driver string) (*Written, error) {
 	form, ok := forms[driver]
 	if !ok {
 		return nil, fmt.Errorf("%s: a writable layer of %s cannot be read: its files are in no directory", layer, driver)
@@ -70,8 +89,8 @@ func OpenWritten(ctx context.Context, root, layer, driver string) (*Written, err
 	return w, nil
 }
 
-func openWritten(root, name string, form form) (*Written, error) {
-	s, err := openSource(root, name)
+func openWritten(root Root, name string, form form) (*Written, error) {
+	s, err := root.open(name)
 	if err != nil {
 		return nil, err
 	}

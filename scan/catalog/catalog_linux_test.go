@@ -12,6 +12,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/archive"
 	"github.com/docker-orphans/docker-orphans/scan/tree"
 )
 
@@ -182,7 +183,7 @@ func TestOpenDamaged(t *testing.T) {
 	layer := "image/vfs/layerdb/sha256/" + id("1")
 	open := func(files map[string]string, thing *Thing) (*Opened, error) {
 		disk, root := write(t, files)
-		return (&Opener{Tree: disk, DataRoot: root}).Open(t.Context(), thing)
+		return (&Opener{Root: archive.Root{Tree: disk, Dir: root}}).Open(t.Context(), thing)
 	}
 	vfs := &Thing{Kind: Image, ID: "sha256:" + image, Backends: []string{"vfs"}}
 	for says, files := range map[string]map[string]string{

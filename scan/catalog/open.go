@@ -19,8 +19,7 @@ import (
 
 // An Opener makes images of what a data root has.
 type Opener struct {
-	Tree     scan.Tree
-	DataRoot string           // absolute
+	archive.Root
 	Platform archive.Platform // of an image that is made of layers whose own is not known
 	Now      time.Time        // when such an image is made
 }
@@ -90,7 +89,7 @@ func (o *Opener) registered(ctx context.Context, driver, chain string) ([]archiv
 	}
 	layers := make([]archive.Layer, len(chains))
 	for i, l := range chains {
-		if layers[i], err = archive.OpenRegistered(ctx, o.Tree, o.DataRoot, driver, l); err != nil {
+		if layers[i], err = archive.OpenRegistered(ctx, o.Root, driver, l); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -125,7 +124,7 @@ func (o *Opener) mount(ctx context.Context, name string, t *Thing) (*Opened, err
 			return nil, err
 		}
 	}
-	written, err := archive.OpenWritten(ctx, o.DataRoot, path.Join(driver.Named(name).Layers, id), name)
+	written, err := archive.OpenWritten(ctx, o.Root, path.Join(driver.Named(name).Layers, id), name)
 	if err != nil {
 		return nil, err
 	}

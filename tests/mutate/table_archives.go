@@ -14,9 +14,9 @@ var archives = []mutation{
 	{1, "a sum that overflows", "scan/archive/registered.go", "if r.size < 0 {", "if false {"},
 	{1, "what one line takes", "scan/archive/registered.go", "if l.line > maxLine {", "if false {"},
 	{1, "an image's digest", "scan/catalog/open.go", "if digest.FromBytes(config).Encoded() != hex {", "if false {"},
-	{1, "a written layer that changes", "scan/archive/written.go", "err == nil && diff != w.diff", "false"},
+	{1, "a written layer that changes", "scan/archive/written.go", "err == nil && diff != w.diff", "err == nil && diff != w.diff && false"},
 	{1, "a mount record's layer", "scan/layerdb/layerdb.go", "if !scan.IsLayerID(id) {", "if false {"},
 	{1, "a mount record's parent", "scan/layerdb/layerdb.go", "err == nil && !IsDigest(parent)", "false"},
 	{1, "a chain's id", "scan/layerdb/layerdb.go", "case ChainID(parent, l.Diff) != chain:", "case false:"},
-	{9, "the data root as a place to write to", "prune/outfile/outfile.go", "if below {", "if false {"},
+	{9, "the data root as a place to write to", "prune/outfile/outfile.go", "if below {", "if below && false {"},
 }

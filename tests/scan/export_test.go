@@ -29,7 +29,7 @@ func TestExportRealRoots(t *testing.T) {
 			tree := testkit.Input(t, c).Tree
 			all, err := catalog.Read(tree, "")
 			assert.NilError(t, err)
-			o := catalog.Opener{Tree: tree, DataRoot: c.Dir, Platform: archive.Platform{OS: "linux", Architecture: "s390x"}}
+			o := catalog.Opener{Root: archive.Root{Tree: tree, Dir: c.Dir}, Platform: archive.Platform{OS: "linux", Architecture: "s390x"}}
 			images, chains, containers := 0, 0, 0
 			export := func(text string) bool {
 				things, err := all.Find(text)
