@@ -40,6 +40,11 @@ func wouldBeLive(t scan.Type) []string {
 			"a process with it, or with a file below it, open",
 			"having been made after the daemon started",
 		}
+	case scan.TypeMetadata:
+		return []string{
+			"an image that the daemon lists, or whose layers are all there",
+			"a change since the daemon started",
+		}
 	case scan.TypeBuild:
 		return []string{
 			"a daemon from before Docker 20.10 on this data root",

@@ -25,6 +25,7 @@ var nouns = map[scan.Type]noun{
 	scan.TypeBuild:      {"build cache", "build caches", "Build Caches"},
 	scan.TypeBackend:    {"backend", "backends", "Backends"},
 	scan.TypeRoot:       {"data root", "data roots", "Data Roots"},
+	scan.TypeMetadata:   {"record", "records", "Records"},
 }
 
 func nounOf(t scan.Type) noun {

@@ -24,8 +24,14 @@ func Breaks(g *Graph) []Break {
 		}
 		return found[n]
 	}
+	told := map[Node]bool{} // configs of images: what is gone is a break itself
+	for _, r := range g.refs.all() {
+		if r.why == ByConfig && g.nodes[r.to].Kind == KindRecord {
+			told[g.nodes[r.to]] = true
+		}
+	}
 	for i := range g.Objects {
-		if missing := g.Objects[i].Note().Missing; missing != "" {
+		if missing := g.Objects[i].Note().Missing; missing != "" && !told[g.Objects[i].Node] {
 			add(g.Objects[i].Node, missing)
 		}
 	}

@@ -171,7 +171,7 @@ func TestEveryNeededSourceMustBeComplete(t *testing.T) {
 			g := testGraph()
 			kind := map[Type]Kind{
 				TypeLayer: KindLayer, TypeImageLayer: KindChain, TypeRWLayer: KindMount,
-				TypeContainer: KindContainer, TypeDownload: KindDownload, TypeLink: KindLink, TypeBuild: KindCache, TypeBackend: KindBackend, TypeRoot: KindRoot,
+				TypeContainer: KindContainer, TypeDownload: KindDownload, TypeLink: KindLink, TypeBuild: KindCache, TypeBackend: KindBackend, TypeRoot: KindRoot, TypeMetadata: KindRecord,
 			}[c.Type]
 			n := Node{kind, "some/thing"}
 			g.Add(Object{Node: n})

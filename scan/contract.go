@@ -16,6 +16,7 @@ const (
 	TypeBuild      Type = "build"
 	TypeBackend    Type = "backend"
 	TypeRoot       Type = "root"
+	TypeMetadata   Type = "metadata"
 )
 
 // DefaultSet says whether prune takes an orphan of a type without being told.
@@ -195,6 +196,19 @@ var Contracts = []Contract{
 		Unknown: UnknownNeverMatches,
 		Age:     AgeRecords,
 	},
+	{
+		Type:    TypeMetadata,
+		What:    "a record whose data is gone, and that only is in a pull's way: an image's config that no daemon can load, a layerdb entry that names no layer, what is remembered of a registry's layer that is not there",
+		Reason:  "its data is gone",
+		Needs:   layerNeeds,
+		Default: DefaultNo,
+		Online:  "only with check --repair: renamed to quarantine, if the daemon has found it so when it started",
+		Offline: "only with check --repair: renamed to quarantine",
+		Undo:    "restore",
+		Labels:  "none",
+		Unknown: UnknownMatches,
+		Age:     AgeMadeBefore,
+	},
 }
 
 // ContractOf returns the contract of a type. A type without one is a mistake
@@ -229,6 +243,8 @@ func TypeOf(k Kind) Type {
 		return TypeBackend
 	case KindRoot:
 		return TypeRoot
+	case KindRecord:
+		return TypeMetadata
 	}
 	panic(fmt.Sprintf("%s is not a thing on disk", k))
 }

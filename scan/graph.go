@@ -28,11 +28,12 @@ const (
 	KindRoot                       // the data root of another daemon: "100000.100000", "volumes/<name>/_data"
 	KindMountPoint                 // where a container was mounted: "rootfs/<snapshotter>/<id>"
 	KindCache                      // the build cache of Docker before 20.10: "builder"
+	KindRecord                     // a record that names no layer: the config of an image whose layers are gone, an empty layerdb entry
 )
 
 var kindNames = [...]string{
 	"", "layer", "link", "part", "chain", "mount", "removing", "download", "container", "image", "volume", "build", "memory", "backend", "root",
-	"mount point", "cache",
+	"mount point", "cache", "record",
 }
 
 func (k Kind) String() string {
@@ -284,12 +285,13 @@ const (
 	ByLinkFile                 // a layer's link file, where the short link itself is gone
 	BySameID                   // before 1.10 an image's and a container's layer has its id
 	ByDriver                   // Driver of a container's config; a storage driver's tree and its image store
-	ByName                     // aufs keeps it under the layer's name
+	ByName                     // aufs keeps it under the layer's name; an image's config and what is kept of it beside
+	ByConfig                   // an image and its config, and what that names
 )
 
 var whyNames = [...]string{
 	"", "cache-id", "parent", "mount-id", "init-id", "-init", "lower", "link", "short link", "diff_ids", "image", "layerdb/mounts",
-	"GraphDriver", "buildkit", "volume", "path", "link file", "same id", "driver", "name",
+	"GraphDriver", "buildkit", "volume", "path", "link file", "same id", "driver", "name", "config",
 }
 
 func (w Why) String() string {

@@ -89,12 +89,13 @@ func (g *Graph) made(b *Backend, o *Object, made time.Time, err error) {
 }
 
 // addLate adds what references name and enumeration did not see, if it is on
-// disk now: it was made in between. What is still not there stays without an
-// object, and if something live needs it Classify makes that a doubt.
+// disk now: it was made in between. What is still not there, or is there and
+// names nothing, stays without an object, and if something live needs it
+// Classify makes that a doubt.
 func (g *Graph) addLate(ctx context.Context, in *Input) {
 	for _, r := range g.refs.all() {
 		n := g.nodes[r.to]
-		if g.object(r.to) != nil || !n.Kind.onDisk() {
+		if g.object(r.to) != nil || !n.Kind.onDisk() || g.Object(Node{KindRecord, n.Name}) != nil {
 			continue
 		}
 		if o, err := g.find(ctx, in, n); err == nil {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/opencontainers/go-digest"
@@ -77,18 +78,86 @@ func (db *imageDB) collect(ctx context.Context) (string, error) {
 // image adds one image: it needs every layer that its config names.
 func (db *imageDB) image(hex string, config *imageConfig, err error) {
 	name := db.configName(hex)
+	node := scan.ImageNode("sha256:" + hex)
 	if err != nil {
 		if !db.in.Gone(name) {
 			db.doubt(name, err, "which layers this image has is not known; they may be any")
 		}
+		if errors.As(err, &contentError{}) {
+			db.record(hex, node, err.Error())
+		}
 		return
 	}
-	node := scan.ImageNode("sha256:" + hex)
 	db.g.Live(node, "image "+db.g.TitleOf(node), name)
-	for _, chain := range chainIDs(config.RootFS.DiffIDs) {
+	chains := chainIDs(config.RootFS.DiffIDs)
+	for _, chain := range chains {
 		db.g.Refer(node, scan.ChainNode(db.b.Name, chain), scan.ByDiffIDs)
 	}
+	if missing := db.missing(chains); missing != "" {
+		if record, ok := db.record(hex, node, missing); ok {
+			db.g.Refer(node, record, scan.ByConfig)
+			for _, chain := range chains {
+				if n := scan.ChainNode(db.b.Name, chain); db.g.Object(n) != nil {
+					db.g.Refer(record, n, scan.ByConfig)
+				}
+			}
+		}
+	}
 }
+
+// missing says which layer of an image is gone; "" if all are there. One that
+// was registered since the registry was read is.
+func (db *imageDB) missing(chains []string) string {
+	for i, chain := range chains {
+		n := scan.ChainNode(db.b.Name, chain)
+		o, what := db.g.Object(n), "is not registered"
+		switch {
+		case o == nil && db.g.Object(scan.Node{Kind: scan.KindRecord, Name: n.Name}) == nil && !db.in.Gone(n.Name):
+			continue
+		case o != nil && o.Note().Missing == "":
+			continue
+		case o != nil:
+			what = "is gone"
+		}
+		return fmt.Sprintf("layer %d of %d %s", i+1, len(chains), what)
+	}
+	return ""
+}
+
+// record adds the config of an image whose layers are not all there, with what
+// the daemon keeps of the image beside it (moby image/fs.go).
+func (db *imageDB) record(hex string, image scan.Node, missing string) (scan.Node, bool) {
+	var record scan.Node
+	var changed time.Time
+	for _, name := range []string{db.configName(hex), db.dir + "/imagedb/metadata/sha256/" + hex} {
+		info, err := db.in.Tree.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) && record.Name != "" {
+			continue // of most images nothing is kept
+		}
+		if err != nil {
+			return scan.Node{}, false
+		}
+		o := scan.Object{
+			Node: scan.Node{Kind: scan.KindRecord, Name: name}, Backend: db.b.Name, Medium: info.Medium(), Stamp: info.Stamp,
+		}
+		if changed = o.Stamp.Change; changed.After(o.Stamp.Made()) {
+			o.Annotate().Created = &changed // nobody has loaded it since
+		}
+		if record.Name == "" {
+			record = o.Node
+			o.Annotate().Missing, o.Annotate().Was = missing, "image "+db.g.TitleOf(image)
+		} else {
+			db.g.Refer(record, o.Node, scan.ByName)
+		}
+		db.g.Add(o)
+	}
+	return record, true
+}
+
+// A contentError is that of a config which was read and that no daemon loads.
+type contentError struct{ error }
+
+func (e contentError) Unwrap() error { return e.error }
 
 // imageConfig is the part of an image's config that says what it needs.
 type imageConfig struct {
@@ -107,15 +176,15 @@ func readImage(in *scan.Input, name, hex string) (*imageConfig, error) {
 		return nil, err
 	}
 	if digest.FromBytes(data).Encoded() != hex {
-		return nil, errors.New("its content does not match its digest")
+		return nil, contentError{errors.New("its content does not match its digest")}
 	}
 	var config imageConfig
 	if err := json.Unmarshal(data, &config); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, contentError{fmt.Errorf("%s: %w", name, err)}
 	}
 	for _, id := range config.RootFS.DiffIDs {
 		if _, err := digest.Parse(id); err != nil {
-			return nil, fmt.Errorf("%s: diff id %q: %w", name, id, err)
+			return nil, contentError{fmt.Errorf("%s: diff id %q: %w", name, id, err)}
 		}
 	}
 	return &config, nil

@@ -195,7 +195,7 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 		err = fmt.Errorf("cache-id: %q is no layer's id", id)
 	}
 	if err != nil {
-		db.chainDoubt(p, o, err)
+		db.unnamed(p, o, err)
 		return
 	}
 	p.Refer(o.Node, db.b.Layer(id), scan.ByCacheID)
@@ -218,17 +218,36 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 	}
 }
 
-// chainDoubt doubts what a damaged entry may have named. An entry that is
-// altogether empty names nothing: it only is in a pull's way.
+// unnamed adds an entry that does not say which layer it is about. No daemon
+// loads one without a cache-id; it is in the way of a pull or a load of its
+// layer, which ends with "file exists" (moby layer/filestore.go, Commit).
+func (db *layerDB) unnamed(p *scan.Page, o *scan.Object, err error) {
+	entries, dirErr := db.in.Tree.ReadDir(o.Name)
+	empty := dirErr == nil && len(entries) == 0
+	if !empty && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, scan.ErrEmpty) || db.in.Gone(o.Name) {
+		db.chainDoubt(p, o, err)
+		return
+	}
+	o.Kind = scan.KindRecord
+	changed := o.Stamp.Change // at this time it lost what it had
+	if info, err := db.in.Tree.Stat(o.Name + "/cache-id"); err == nil && info.Stamp.Change.After(changed) {
+		changed = info.Stamp.Change
+	}
+	notes := o.Annotate()
+	notes.Created, notes.Was = &changed, "layer"
+	if empty { // it names nothing
+		notes.Missing = "the entry is empty"
+		return
+	}
+	notes.Missing = "the entry has no cache-id"
+	db.chainDoubt(p, o, err)
+}
+
+// chainDoubt doubts what a damaged entry may have named.
 func (db *layerDB) chainDoubt(p *scan.Page, o *scan.Object, err error) {
-	if db.in.Gone(o.Name) {
-		return
+	if !db.in.Gone(o.Name) {
+		p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
 	}
-	if entries, dirErr := db.in.Tree.ReadDir(o.Name); dirErr == nil && len(entries) == 0 {
-		o.Annotate().Missing = "the entry is empty"
-		return
-	}
-	p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
 }
 
 func (db *layerDB) doubt(where string, err error, types ...scan.Type) {

@@ -82,6 +82,8 @@ func (o *owner) account(f *scan.Finding) Account {
 		return Temporary
 	case f.Type == scan.TypeBuild:
 		return BuildCache
+	case f.Type == scan.TypeMetadata:
+		return Records
 	case f.Type == scan.TypeRWLayer:
 		return WritableLayers
 	case f.Type == scan.TypeContainer:
