@@ -15,35 +15,74 @@ import (
 	"github.com/docker/cli/cli/command/formatter"
 	"github.com/spf13/cobra"
 
+	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/whose"
 )
 
+// checkOptions are what check can be told.
+type checkOptions struct {
+	removeOptions // of what --repair sets aside
+	repair        bool
+}
+
 func newCheckCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command {
-	var format string
+	var options checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [OPTIONS]",
 		Short: "Look for damage: records without data, and data without records",
 		Long: "Look for damage in both directions. Of each record whose data is gone it says what fails\n" +
-			"because of it, and what helps. Nothing is changed. What only a build names, or a record of\n" +
-			"Docker before 1.10, may be gone in good order and is no damage.\n\n" +
+			"because of it, and what helps. Nothing is changed without --repair. What only a build\n" +
+			"names, or a record of Docker before 1.10, may be gone in good order and is no damage.\n\n" +
+			"--repair sets aside records whose data is gone, so that a pull or a load of the same\n" +
+			"image heals it; restore brings them back. What the daemon has in memory it does not\n" +
+			"touch: for most of it Docker must be stopped, and --data-root says where it was.\n\n" +
 			"Data without records are orphans: ls lists them." +
-			exitHelp(exitDone, exitError, exitFound, exitUnsure, exitUsage, exitInterrupted),
+			exitHelp(exitDone, exitError, exitFound, exitUnsure, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runCheck(cmd.Context(), dockerCLI, global, format)
+			if err := options.check(cmd); err != nil {
+				return err
+			}
+			if options.repair {
+				return runRepair(cmd.Context(), dockerCLI, global, &options)
+			}
+			return runCheck(cmd.Context(), dockerCLI, global, options.format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "", `Format of the output: "json"`)
+	f := cmd.Flags()
+	f.BoolVar(&options.repair, "repair", false, "Set aside records whose data is gone, so that a pull or a load heals it")
+	f.BoolVarP(&options.force, "force", "f", false, "With --repair, do not prompt for confirmation")
+	f.BoolVar(&options.dryRun, "dry-run", false, "With --repair, show what would be set aside, and change nothing")
+	f.BoolVar(&options.wait, "wait", false, "With --repair, wait for another run to end")
+	f.Var(&options.keep, "keep", fmt.Sprintf("With --repair, how long the quarantine keeps it (default %s)", days(prune.DefaultPolicy().Keep)))
+	f.BoolVar(&options.allowMost, prune.AllowMost, false, "With --repair --force, go on although most of a storage driver's layers would go")
+	f.StringVar(&options.format, "format", "", `Format of the output: "json"`)
 	completeFlag(cmd, "format", fixed(formatter.JSONFormatKey))
 	return cmd
 }
 
-func runCheck(ctx context.Context, dockerCLI command.Cli, global *globalOptions, format string) error {
-	if format != "" && format != formatter.JSONFormatKey {
-		return usageError("invalid --format %s (valid: json)", format)
+// check finds what cannot be meant together.
+func (o *checkOptions) check(cmd *cobra.Command) error {
+	if o.format != "" && o.format != formatter.JSONFormatKey {
+		return usageError("invalid --format %s (valid: json)", o.format)
 	}
+	if o.repair {
+		if o.format != "" {
+			return usageError("conflicting options: cannot specify both --repair and --format")
+		}
+		return o.removeOptions.check()
+	}
+	for _, name := range []string{"force", "dry-run", "wait", "keep", prune.AllowMost} {
+		if cmd.Flags().Changed(name) {
+			return usageError("--%s needs --repair: without it nothing is changed", name)
+		}
+	}
+	return nil
+}
+
+func runCheck(ctx context.Context, dockerCLI command.Cli, global *globalOptions, format string) error {
 	seen, err := global.look(ctx, dockerCLI, newProgress(dockerCLI.Err()))
 	if err != nil {
 		return err
@@ -55,15 +94,10 @@ func runCheck(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 	} else {
 		_, err = io.WriteString(dockerCLI.Out(), c.text())
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(c.damages) > 0 || c.orphans > 0:
-		return silentExit(exitFound)
-	case len(c.doubts) > 0:
-		return silentExit(exitUnsure)
 	}
-	return nil
+	return c.status()
 }
 
 // A checkup is what is wrong with a data root.
@@ -73,6 +107,17 @@ type checkup struct {
 	doubts  []scan.Doubt // what could not be read, or contradicts something
 	orphans int
 	healthy int // what is in use, for a person
+}
+
+// status is how check exits.
+func (c *checkup) status() error {
+	switch {
+	case len(c.damages) > 0 || c.orphans > 0:
+		return silentExit(exitFound)
+	case len(c.doubts) > 0:
+		return silentExit(exitUnsure)
+	}
+	return nil
 }
 
 // A damage is something that is broken, what fails, and what helps.
@@ -87,6 +132,9 @@ type damage struct {
 func (l *look) checkup() *checkup {
 	c := &checkup{root: l.in.DataRoot}
 	for _, d := range l.graph.Doubts {
+		if l.idle(d) {
+			continue
+		}
 		if !slices.ContainsFunc(c.doubts, func(o scan.Doubt) bool { return o.String() == d.String() }) { // of another scope
 			c.doubts = append(c.doubts, d)
 		}
@@ -111,6 +159,14 @@ func (l *look) checkup() *checkup {
 	return c
 }
 
+// idle reports a doubt about what a run has set aside that keeps nothing from
+// being judged: something in use needs it all by now.
+func (l *look) idle(d scan.Doubt) bool {
+	return d.Source == scan.SourceQuarantine && len(d.Scope.Nodes) > 0 && !slices.ContainsFunc(l.findings, func(f *scan.Finding) bool {
+		return f.Verdict == scan.Unsure && slices.ContainsFunc(f.Doubts, func(o scan.Doubt) bool { return o.String() == d.String() })
+	})
+}
+
 func (d *damage) needed() bool {
 	return len(d.fails.Images)+len(d.fails.Containers)+len(d.fails.Others) > 0
 }
@@ -118,6 +174,8 @@ func (d *damage) needed() bool {
 // remedy is what helps. It never is to remove what still has data.
 func (d *damage) remedy(index *whose.Index, root string) string {
 	switch d.Node.Kind {
+	case scan.KindRecord:
+		return "check --repair sets it aside; then pull or load the image again"
 	case scan.KindLink:
 		if layer, ok := index.Leads(d.Node); ok {
 			return fmt.Sprintf("ln -s ../%s/diff %s", path.Base(layer.Name), path.Join(root, d.Node.Name))
@@ -141,7 +199,7 @@ func (d *damage) remedy(index *whose.Index, root string) string {
 	case len(d.fails.Others) > 0:
 		return "docker builder prune, if it is a build record's"
 	}
-	return "a pull takes it for granted, or fails on it: stop Docker, move it away, start Docker"
+	return "a pull takes it for granted: stop Docker, and check --repair sets it aside"
 }
 
 // text is what a person reads.

@@ -55,6 +55,9 @@ func (r *removal) execute(ctx context.Context) error {
 // pinned are those that only the daemon's memory keeps, and that a prune takes
 // after its next restart: not what quarantine or another orphan still needs.
 func (r *removal) pinned(ctx context.Context) ([]*scan.Finding, error) {
+	if r.before != nil {
+		return nil, nil // nothing of it is freed
+	}
 	restarted := scan.Restarted(r.seen.graph, r.seen.policy)
 	if restarted == nil {
 		return nil, nil

@@ -73,6 +73,7 @@ type removal struct {
 	seen    *look
 	expired []prune.Held // in quarantine, and freed for good
 
+	before  []scan.Finding  // of check --repair: what was found before it was judged without what is set aside; else nil
 	taken   []*scan.Finding // what was asked for
 	plan    prune.Plan      // what of it goes
 	filters []string        // for a person
@@ -170,7 +171,7 @@ func among(findings []*scan.Finding) func(*scan.Finding) bool {
 func (r *removal) makePlan(limits prune.Limits) {
 	take := among(r.taken)
 	newPlan := func() prune.Plan {
-		return prune.NewPlan(r.seen.graph, r.seen.values(), prune.Options{Purge: r.options.purge, Take: take})
+		return prune.NewPlan(r.seen.graph, r.seen.values(), prune.Options{Purge: r.options.purge, Repair: r.before, Take: take})
 	}
 	r.plan = newPlan()
 	if limits != (prune.Limits{}) {
@@ -180,7 +181,7 @@ func (r *removal) makePlan(limits prune.Limits) {
 	}
 	for i := range r.plan.Steps {
 		s := &r.plan.Steps[i]
-		s.Named = r.finding(s).NotMine != ""
+		s.Named = r.before != nil || r.finding(s).NotMine != ""
 	}
 }
 

@@ -81,7 +81,7 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 	}
 	closers = append(closers, closeDisk)
 	s.Runner = &prune.Runner{
-		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI), Policy: options.policy, Now: time.Now, Report: options.report,
+		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI, nil), Policy: options.policy, Now: time.Now, Report: options.report,
 	}
 	s.recovered, s.trouble = s.Recover(ctx)
 	if in.Daemon != nil {
@@ -169,8 +169,9 @@ func (s *session) tell(w io.Writer) {
 }
 
 // looker returns what looks at everything anew: it finds the daemon again, for
-// another one may answer by now.
-func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
+// another one may answer by now. It looks as if there were none of the broken
+// images in without.
+func (o *globalOptions) looker(dockerCLI command.Cli, without map[scan.Node]bool) prune.Looker {
 	sources := source.Again()
 	return func(ctx context.Context, run string, named map[scan.Node]bool, walked func(*scan.Object) *scan.Usage) (_ *prune.Sight, err error) {
 		policy, err := o.policy(dockerCLI.ConfigFile(), time.Now())
@@ -182,7 +183,7 @@ func (o *globalOptions) looker(dockerCLI command.Cli) prune.Looker {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, closeRoot()) }()
-		in.Run, in.Named, policy.Walk = run, named, named
+		in.Run, in.Named, policy.Walk, policy.Without = run, named, named, without
 		if in.KeepList, err = o.keepList(dockerCLI.ConfigFile(), time.Now()); err != nil {
 			return nil, keepError{err}
 		}

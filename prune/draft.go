@@ -11,6 +11,7 @@ import (
 // what. Orphans are known by their place in the list.
 type draft struct {
 	purge   bool
+	repair  bool
 	online  bool
 	old     bool // a data root of Docker before 1.10
 	orphans []*scan.Finding
@@ -23,13 +24,17 @@ type draft struct {
 }
 
 func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
-	d := &draft{purge: o.Purge, online: g.Host.Online, old: g.Host.Before110, stays: map[scan.Node]bool{}}
+	d := &draft{purge: o.Purge, repair: o.Repair != nil, online: g.Host.Online, old: g.Host.Before110, stays: map[scan.Node]bool{}}
 	for i := range findings {
 		f := &findings[i]
+		if d.repair && repairable(f, d.online) && o.takes(f) {
+			d.orphans = append(d.orphans, f)
+			continue
+		}
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if (byHand(f, d.online) || markable(g, f)) && o.takes(f) {
+		if !d.repair && (byHand(f, d.online) || markable(g, f)) && o.takes(f) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}

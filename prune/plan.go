@@ -26,6 +26,10 @@ type Options struct {
 	Take  func(*scan.Finding) bool // which orphans go; nil: all but what goes only if it is named
 	Purge bool                     // free at once what would go to quarantine
 	Named bool                     // the user named each of them
+	// Repair, if it is not nil, makes a plan of another kind: damaged records that
+	// Take takes go to quarantine, and orphans that go with them; nothing else.
+	// It is what was found before it was judged without them.
+	Repair []scan.Finding
 }
 
 // NewPlan orders the removal of those of a scan's findings that the options
@@ -42,7 +46,11 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 		s := Step{
 			ID: len(p.Steps) + 1, Finding: f.ID, Type: f.Type, Backend: f.Backend, Remover: d.remover(f),
 			Objects: f.Parts, Refs: d.refs[i], Cause: f.Reason + "; " + f.Age, Was: f.Was, Named: o.Named,
-			Shields: shields(g, findings, f),
+		}
+		if d.repair {
+			s.Damaged, s.Named, s.Shields = f.Verdict == scan.Damaged, true, d.bereft(g, findings, o.Repair, i)
+		} else {
+			s.Shields = shields(g, findings, f)
 		}
 		switch s.Remover {
 		case journal.Adopt:
@@ -61,6 +69,8 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 // remover is how a finding goes, by its type's contract.
 func (d *draft) remover(f *scan.Finding) journal.Remover {
 	switch {
+	case d.repair:
+		return journal.Quarantine
 	case f.Type == scan.TypeImageLayer && d.online:
 		return journal.Adopt
 	case !byHand(f, d.online):

@@ -99,6 +99,9 @@ func (r *Runner) restorable(h Held) error {
 
 // needs checks that what a step needs is there or comes back with it.
 func (r *Runner) needs(h Held) error {
+	if h.Step.Damaged || h.Step.Type == scan.TypeImageLayer {
+		return nil // taken to repair what is broken, and put back as broken as it was
+	}
 	own := map[string]bool{}
 	for _, m := range h.Step.Moves {
 		own[m.From] = true

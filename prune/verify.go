@@ -25,13 +25,14 @@ func indexOf(seen *Sight) *index {
 }
 
 // differs says why a step is not what was confirmed any more, or "" if it is:
-// an orphan of the same parts, each with the same stamp (rule 8).
+// an orphan, or a damaged record, of the same parts, each with the same stamp
+// (rule 8).
 func (x *index) differs(s *Step, stamps bool) string {
 	f := x.of[s.Objects[0].Node]
 	switch {
 	case f == nil:
 		return "it is gone"
-	case f.Verdict != scan.Orphan:
+	case f.Verdict != scan.Orphan && !(s.Damaged && f.Verdict == scan.Damaged):
 		return fmt.Sprintf("it is %s now: %s", f.Verdict, f.Reason)
 	case f.Type != s.Type || len(f.Parts) != len(s.Objects):
 		return "it has changed since it was shown"

@@ -19,6 +19,9 @@ type Policy struct {
 	// Walk are things, by their first part, that are walked though nothing
 	// goes by itself that is of their type: the user named them.
 	Walk map[Node]bool
+	// Without are broken images and damaged records that the user sets aside: it
+	// is judged as if they were not there, with what is in doubt because of them.
+	Without map[Node]bool
 }
 
 // The limits of the grace.

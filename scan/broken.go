@@ -31,7 +31,7 @@ func Breaks(g *Graph) []Break {
 		}
 	}
 	for i := range g.Objects {
-		if missing := g.Objects[i].Note().Missing; missing != "" && !told[g.Objects[i].Node] {
+		if missing := g.Objects[i].Note().Missing; missing != "" && !told[g.Objects[i].Node] && !setAside(&g.Objects[i]) {
 			add(g.Objects[i].Node, missing)
 		}
 	}
@@ -55,6 +55,10 @@ func Breaks(g *Graph) []Break {
 	slices.SortFunc(breaks, func(a, b Break) int { return strings.Compare(a.Node.Name, b.Node.Name) })
 	return breaks
 }
+
+// setAside reports what lies in the state directory (journal.Dir): it is in
+// nobody's way.
+func setAside(o *Object) bool { return strings.HasPrefix(o.Path(), ".docker-orphans/") }
 
 // lostLinks are the short links that are gone and whose layers tell of them.
 // For who lies on what that is as good as the link; for a mount it is not.

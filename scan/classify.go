@@ -112,11 +112,17 @@ func (c *classifier) run() {
 		c.verdict[i] = Orphan
 	}
 	for _, m := range c.g.Marks {
+		if m.Verdict == Used && c.p.Without[m.Node] {
+			continue
+		}
 		c.raise(c.find(c.g.id(m.Node)), m.Verdict, m.What)
 	}
 	c.spread(Used, Held, Kept)
 	conditional := c.dangling()
 	for _, d := range slices.Concat(c.g.Doubts, c.contradictions()) {
+		if c.p.isWithout(d) {
+			continue
+		}
 		if d.Of == (Node{}) {
 			c.doubtful = append(c.doubtful, d)
 		} else {

@@ -50,8 +50,9 @@ type Step struct {
 	Shields []scan.Node    `json:"shields,omitempty"` // what could not be judged because of it, and never is (rule 16)
 	Cause   string         `json:"cause"`             // why it may go
 	Was     string         `json:"was,omitempty"`
-	Named   bool           `json:"named,omitempty"` // the user named it: rm, not prune
-	After   []int          `json:"after,omitempty"` // steps that must have gone before
+	Named   bool           `json:"named,omitempty"`   // the user named it: rm, not prune
+	Damaged bool           `json:"damaged,omitempty"` // a record whose data is gone: check --repair
+	After   []int          `json:"after,omitempty"`   // steps that must have gone before
 }
 
 // A Move takes one directory or file away from its path.

@@ -53,7 +53,7 @@ var recognised = []mutation{
 	{3, "what nobody knows in an old build cache", "scan/source/leftovers.go", `e.Name != "fscache.db" && !scan.IsID(e.Name)`, "false"},
 	{3, "mount points of any name", "scan/source/leftovers.go", "case !scan.IsID(id):", "case false:"},
 	{3, "mount points that are not empty", "scan/source/leftovers.go", "if len(below) > 0 {", "if len(below) < 0 {"},
-	{1, "the build cache of a Docker of unknown version", "scan/source/leftovers.go", "case !known:", "case false:"},
+	{1, "the build cache of a Docker of unknown version", "scan/source/leftovers.go", "case !known:", "case !known && false:"},
 	{1, "mount points of containers", "scan/source/leftovers.go", "g.Refer(scan.ContainerNode(id), node, scan.ByPath)", ""},
 	{1, "mount points of containers that were lost", "scan/source/leftovers.go", "if len(points) > 0 && len(entries) == 0 {", "if len(points) < 0 && len(entries) == 0 {"},
 	{4, "the removal of a plugin is as young as its change", "scan/source/downloads.go", "o.Annotate().Created = &renamed", "_ = renamed"},

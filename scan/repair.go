@@ -1,0 +1,143 @@
+package scan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Repairs are what can be set aside of what is broken, so that a pull or a load
+// of the same heals it.
+type Repairs struct {
+	// Without are the damaged records, and the images that no daemon can use and
+	// that nothing else depends on, as a [Policy] has them.
+	Without map[Node]bool
+	// Layers are the registered layers that go with the images: from the lowest
+	// that is gone up.
+	Layers map[Node]bool
+	// Left are the broken images that are not set aside.
+	Left []Unrepaired
+}
+
+// An Unrepaired is an image that is broken, and why it is not set aside.
+type Unrepaired struct {
+	Image Node
+	Why   string
+}
+
+// FindRepairs finds them. An image is set aside as a whole with what lies on the
+// layer that is gone: the daemon cannot use that either, and as long as it is
+// registered the layer cannot be made again. What the daemon has in memory is
+// never set aside behind its back (rule 7).
+func FindRepairs(g *Graph, p Policy) *Repairs {
+	r := &Repairs{Without: map[Node]bool{}, Layers: map[Node]bool{}}
+	x := &repairer{g: g, edges: g.Edges(), records: map[Node]Node{}}
+	for ref := range g.Refs {
+		if ref.Why == ByConfig && ref.From.Kind == KindImage {
+			x.records[ref.From] = ref.To
+			r.Without[ref.From] = true
+		}
+	}
+	for i := range g.Objects {
+		if o := &g.Objects[i]; o.Kind == KindRecord && o.Note().Missing != "" {
+			r.Without[o.Node] = true
+		}
+	}
+	for again := len(r.Without) > 0; again; {
+		again = false
+		p.Without = r.Without
+		x.judge(p)
+		clear(r.Layers)
+		for n := range r.Without {
+			layers, why := x.setAside(n)
+			if why != "" {
+				delete(r.Without, n) // it stays, and with it what it needs
+				again = true
+			}
+			if why != "" && n.Kind == KindImage {
+				r.Left = append(r.Left, Unrepaired{n, why})
+			}
+			for _, n := range layers {
+				r.Layers[n] = true
+			}
+		}
+	}
+	slices.SortFunc(r.Left, func(a, b Unrepaired) int {
+		return cmp.Or(strings.Compare(g.TitleOf(a.Image), g.TitleOf(b.Image)), strings.Compare(a.Image.Name, b.Image.Name))
+	})
+	return r
+}
+
+// isWithout reports a doubt about something that is set aside.
+func (p *Policy) isWithout(d Doubt) bool {
+	for n := range p.Without {
+		if d.Where == n.Name || strings.HasPrefix(d.Where, n.Name+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// A repairer looks at broken images.
+type repairer struct {
+	g        *Graph
+	edges    *Edges
+	records  map[Node]Node // broken image → its config
+	findings map[Node]*Finding
+}
+
+func (x *repairer) judge(p Policy) {
+	x.findings = map[Node]*Finding{}
+	for _, f := range Classify(x.g, p) {
+		for _, o := range f.Parts {
+			x.findings[o.Node] = &f
+		}
+	}
+}
+
+// setAside lists the registered layers that go with a broken image, or says why
+// that, or a damaged record, stays.
+func (x *repairer) setAside(image Node) (layers []Node, why string) {
+	record, ok := x.records[image]
+	if !ok {
+		record = image
+	}
+	for _, m := range x.g.Marks {
+		if m.Node == image && m.Where != record.Name {
+			return nil, fmt.Sprintf("the daemon has it in memory: docker rmi %s, or stop Docker first", x.g.TitleOf(image))
+		}
+	}
+	if f := x.findings[record]; f == nil || f.Verdict != Damaged {
+		return nil, stays(f)
+	}
+	above := false // the lowest layer that is gone
+	for r := range x.edges.From(image) {
+		if r.Why != ByDiffIDs {
+			continue
+		}
+		o := x.g.Object(r.To)
+		if above = above || o == nil || o.Note().Missing != ""; !above || o == nil {
+			continue
+		}
+		f := x.findings[r.To]
+		switch {
+		case f == nil || f.Verdict != Damaged && f.Verdict != Orphan:
+			return nil, stays(f)
+		case x.g.Host.Online:
+			return nil, "the daemon may have some of its layers in memory: stop Docker first"
+		}
+		layers = append(layers, r.To)
+	}
+	return layers, ""
+}
+
+func stays(f *Finding) string {
+	if f == nil {
+		return "it has changed"
+	}
+	if f.Verdict == Used {
+		return f.Reason + ": remove that first"
+	}
+	return fmt.Sprintf("%s %s is %s: %s", f.Type, f.ShortID(), f.Verdict, f.Reason)
+}
