@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -172,8 +173,15 @@ func (q *quarantine) what(run *journal.Run, s *journal.Step) string {
 	return fmt.Sprintf("in quarantine of run %s until %s", run.ID, run.Until.UTC().Format("2006-01-02 15:04 UTC"))
 }
 
-// restored keeps what was brought back.
+// restored keeps what was brought back. A record whose data is gone needs no
+// keeping, for no run takes it unless it is asked to repair; nor does a layer
+// that went with such records, if they are back and name it.
 func (q *quarantine) restored(run *journal.Run, s *journal.Step) {
+	named := s.Type == scan.TypeImageLayer && len(s.After) > 0 &&
+		!slices.ContainsFunc(s.After, func(id int) bool { return !run.Restored(id) })
+	if s.Damaged || named {
+		return
+	}
 	for _, o := range s.Objects {
 		if !q.in.Named[o.Node] {
 			q.g.Keep(o.Node, "restored from run "+run.ID, journal.File(run.ID))
