@@ -180,6 +180,8 @@ func (d *damage) remedy(index *whose.Index, root string) string {
 		if layer, ok := index.Leads(d.Node); ok {
 			return fmt.Sprintf("ln -s ../%s/diff %s", path.Base(layer.Name), path.Join(root, d.Node.Name))
 		}
+	case scan.KindVolume:
+		return "bring it back from a backup; docker volume rm drops it where nothing uses it"
 	case scan.KindMount:
 		return "bring it back from a backup; without it Docker does not load the container, which can only be made anew: stop Docker and move its directory away"
 	}

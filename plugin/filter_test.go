@@ -71,7 +71,7 @@ func TestFilterRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"type":            "bad format of filter (expected name=value)",
 		"colour=red":      "invalid filter 'colour' (valid: type, backend, verdict, id, until, min-size, label, label!)",
-		"type=bogus":      "invalid filter 'type=bogus' (valid: layer, image-layer, rw-layer, container, download, link, build, backend, root, metadata)",
+		"type=bogus":      "invalid filter 'type=bogus' (valid: layer, image-layer, rw-layer, container, volume, builder, download, link, build, backend, root, metadata)",
 		"verdict=dead":    "invalid filter 'verdict=dead' (valid: orphan, damaged, young, kept, held, used, unknown, unsure)",
 		"backend=ext4":    "invalid filter 'backend=ext4' (valid: ",
 		"until=yesterday": "invalid filter 'until=yesterday' (examples: ",

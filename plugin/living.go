@@ -35,6 +35,16 @@ func wouldBeLive(t scan.Type) []string {
 			"a container with its id in the daemon's answer",
 			"a mount at or below it, or a process with a file of it open",
 		}
+	case scan.TypeVolume, scan.TypeBuilder:
+		return []string{
+			"a container, loaded or not, whose config names it",
+			"a container that has it in the daemon's answer",
+			"a service or a task of a swarm that names it",
+			"a config of a container, a plugin, a service or the machine with a path at or below it",
+			"options of another volume with a path at or below it",
+			"a mount at or below it, in any mount namespace",
+			"a process with a file of it open",
+		}
 	case scan.TypeDownload:
 		return []string{
 			"a process with it, or with a file below it, open",

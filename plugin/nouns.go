@@ -20,6 +20,8 @@ var nouns = map[scan.Type]noun{
 	scan.TypeImageLayer: {"image-layer", "image-layers", "Image Layers"},
 	scan.TypeRWLayer:    {"rw-layer", "rw-layers", "RW Layers"},
 	scan.TypeContainer:  {"container directory", "container directories", "Container Directories"},
+	scan.TypeVolume:     {"volume", "volumes", "Volumes"},
+	scan.TypeBuilder:    {"builder's volume", "builders' volumes", "Builders' Volumes"},
 	scan.TypeDownload:   {"download", "downloads", "Downloads"},
 	scan.TypeLink:       {"link", "links", "Links"},
 	scan.TypeBuild:      {"build cache", "build caches", "Build Caches"},

@@ -54,7 +54,7 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 // what goes only if it is named is not meant by all.
 func (o *Options) takes(f *scan.Finding) bool {
 	switch scan.ContractOf(f.Type).Default {
-	case scan.DefaultNever:
+	case scan.DefaultNever, scan.DefaultUnlessNamed, scan.DefaultAllVolumes: // how volumes go is not known here yet
 		return false
 	case scan.DefaultNo:
 		return o.Take != nil && o.Take(f)

@@ -16,6 +16,8 @@ type Policy struct {
 	// OmitUsed leaves out findings that are used: on most hosts almost all
 	// of them, and who looks for orphans need not hold them in memory.
 	OmitUsed bool
+	// AllVolumes says that prune takes unused volumes that somebody named, too.
+	AllVolumes bool
 	// Walk are things, by their first part, that are walked though nothing
 	// goes by itself that is of their type: the user named them.
 	Walk map[Node]bool

@@ -205,6 +205,9 @@ func (c *classifier) contradictions() []Doubt {
 // what it needs in turn.
 func (c *classifier) present(n int32) bool {
 	kind := c.g.nodes[n].Kind
+	if kind == KindVolume {
+		return true // one that is gone was no layer, and what it was made of its records tell
+	}
 	if o := c.g.object(n); o != nil && kind != KindPart {
 		return kind != KindLink && o.Unrecognised == "" && o.Note().Missing == "" // a link that is an object leads nowhere
 	}
@@ -231,7 +234,7 @@ func (c *classifier) judgeGroup(group int32) {
 		return
 	}
 	head := objects[0]
-	contract := ContractOf(TypeOf(head.Kind))
+	contract := ContractOf(TypeOf(head.Node))
 	for _, o := range objects {
 		if o.Unrecognised != "" {
 			c.raise(group, Unknown, o.Unrecognised)

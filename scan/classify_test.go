@@ -171,9 +171,13 @@ func TestEveryNeededSourceMustBeComplete(t *testing.T) {
 			g := testGraph()
 			kind := map[Type]Kind{
 				TypeLayer: KindLayer, TypeImageLayer: KindChain, TypeRWLayer: KindMount,
-				TypeContainer: KindContainer, TypeDownload: KindDownload, TypeLink: KindLink, TypeBuild: KindCache, TypeBackend: KindBackend, TypeRoot: KindRoot, TypeMetadata: KindRecord,
+				TypeContainer: KindContainer, TypeVolume: KindVolume, TypeBuilder: KindVolume, TypeDownload: KindDownload, TypeLink: KindLink,
+				TypeBuild: KindCache, TypeBackend: KindBackend, TypeRoot: KindRoot, TypeMetadata: KindRecord,
 			}[c.Type]
 			n := Node{kind, "some/thing"}
+			if c.Type == TypeBuilder {
+				n = VolumeNode("buildx_buildkit_b0_state")
+			}
 			g.Add(Object{Node: n})
 			assert.Equal(t, verdictOf(t, g, n), Orphan, "%s", c.Type)
 			g.Reports = slices.DeleteFunc(g.Reports, func(r Report) bool { return r.Source == need })

@@ -11,6 +11,8 @@ const (
 	TypeImageLayer Type = "image-layer"
 	TypeRWLayer    Type = "rw-layer"
 	TypeContainer  Type = "container"
+	TypeVolume     Type = "volume"
+	TypeBuilder    Type = "builder"
 	TypeDownload   Type = "download"
 	TypeLink       Type = "link"
 	TypeBuild      Type = "build"
@@ -27,9 +29,16 @@ const (
 	DefaultYes            DefaultSet = "yes"
 	DefaultUnlessLostTag  DefaultSet = "yes, unless a tag or a container names an image whose config is lost and no registry has the layer"
 	DefaultUnlessPrecious DefaultSet = "yes, unless it holds data that nobody can make again"
+	DefaultUnlessNamed    DefaultSet = "those without a name of their own and those that the daemon does not know, unless they hold data that nobody can make again; named ones with --all-volumes"
+	DefaultAllVolumes     DefaultSet = "with --all-volumes"
 	DefaultNo             DefaultSet = "no"
 	DefaultNever          DefaultSet = "never: it is only reported"
 )
+
+// precious reports whether what holds data that nobody can make again is left out.
+func (d DefaultSet) precious() bool {
+	return d == DefaultUnlessPrecious || d == DefaultUnlessNamed || d == DefaultAllVolumes
+}
 
 // AgeRule says how the age of a type is proven (rule 4).
 type AgeRule string
@@ -75,6 +84,12 @@ type Contract struct {
 var layerNeeds = []SourceID{
 	SourceQuarantine, SourceGraph, SourceLayerDB, SourceContainers, SourceImageDB, SourceBuildKit, SourcePlugins, SourceVolumes,
 	SourceSwarm, SourceAPI, SourceSight, SourceSystem, SourceMounts, SourceProcesses, SourceDevices,
+}
+
+// volumeNeeds are the sources that can use a volume.
+var volumeNeeds = []SourceID{
+	SourceQuarantine, SourceVolumeDirs, SourceRoots, SourceContainers, SourcePlugins, SourceVolumes, SourceSwarm, SourceAPI, SourceSight,
+	SourceSystem, SourceMounts, SourceProcesses,
 }
 
 // Contracts is DESIGN's contract, one row a type.
@@ -128,6 +143,32 @@ var Contracts = []Contract{
 		Offline: "the same",
 		Undo:    "restore",
 		Labels:  "none: its config is gone",
+		Unknown: UnknownNeverMatches,
+		Age:     AgeLastChange,
+	},
+	{
+		Type:    TypeVolume,
+		What:    "a directory of the local volume driver that no container, loaded or not, names, nor any plugin, service, task or quarantine, nor a path of anything here",
+		Reason:  "nothing uses it",
+		Needs:   volumeNeeds,
+		Default: DefaultUnlessNamed,
+		Online:  "one that the daemon lists: by the daemon, once its files have second names in quarantine; any other: renamed to quarantine",
+		Offline: "one that has no record: renamed to quarantine; any other once the daemon runs",
+		Undo:    "restore into a new volume",
+		Labels:  "its own, in volumes/metadata.db",
+		Unknown: UnknownNeverMatches,
+		Age:     AgeLastChange,
+	},
+	{
+		Type:    TypeBuilder,
+		What:    "the volume of a builder of buildx that no container has: its cache",
+		Reason:  "its builder's container is gone",
+		Needs:   volumeNeeds,
+		Default: DefaultAllVolumes,
+		Online:  "as a volume",
+		Offline: "as a volume",
+		Undo:    "as a volume",
+		Labels:  "its own, in volumes/metadata.db",
 		Unknown: UnknownNeverMatches,
 		Age:     AgeLastChange,
 	},
@@ -222,9 +263,9 @@ func ContractOf(t Type) *Contract {
 	panic(fmt.Sprintf("type %q has no contract", t))
 }
 
-// TypeOf is the type of a finding whose record is of this kind.
-func TypeOf(k Kind) Type {
-	switch k {
+// TypeOf is the type of a finding whose record this is.
+func TypeOf(n Node) Type {
+	switch n.Kind {
 	case KindLayer, KindPart:
 		return TypeLayer
 	case KindChain:
@@ -233,6 +274,11 @@ func TypeOf(k Kind) Type {
 		return TypeRWLayer
 	case KindContainer:
 		return TypeContainer
+	case KindVolume:
+		if IsBuilderVolume(base(n.Name)) {
+			return TypeBuilder
+		}
+		return TypeVolume
 	case KindRemoving, KindDownload:
 		return TypeDownload
 	case KindLink, KindMountPoint:
@@ -246,5 +292,5 @@ func TypeOf(k Kind) Type {
 	case KindRecord:
 		return TypeMetadata
 	}
-	panic(fmt.Sprintf("%s is not a thing on disk", k))
+	panic(fmt.Sprintf("%s is not a thing on disk", n.Kind))
 }

@@ -25,7 +25,8 @@ const (
 	SourceDownloads  SourceID = "downloads"  // tmp, tmp-old, plugins: what the daemon downloads, unpacks and builds from
 	SourceLeftovers  SourceID = "leftovers"  // rootfs, builder: what Docker used that the data root's does not
 	SourcePlugins    SourceID = "plugins"    // plugins/<id>
-	SourceVolumes    SourceID = "volumes"    // volumes/: data of old volumes that lives among the layers
+	SourceVolumeDirs SourceID = "volumedirs" // volumes/*: what volumes there are
+	SourceVolumes    SourceID = "volumes"    // volumes/metadata.db and opts.json: what volumes are made of, and data of old ones that lives among the layers
 	SourceSwarm      SourceID = "swarm"      // swarm/worker/tasks.db
 	SourceAPI        SourceID = "api"        // the daemon's answers
 	SourceSight      SourceID = "sight"      // that the daemon sees the directories that were read

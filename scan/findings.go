@@ -36,7 +36,7 @@ func typeOrder(t Type) int {
 
 func (c *classifier) finding(group int32, objects []*Object) Finding {
 	head := objects[0]
-	contract := ContractOf(TypeOf(head.Kind))
+	contract := ContractOf(TypeOf(head.Node))
 	f := Finding{
 		ID: findingID(head.Node), Type: contract.Type, Backend: head.Backend,
 		Verdict: c.verdict[group], Parts: objects, Labels: head.Note().Labels,
@@ -49,7 +49,7 @@ func (c *classifier) finding(group int32, objects []*Object) Finding {
 	if contract.Unknown == UnknownMatches {
 		f.Labels.Known = true // such things have no labels, and no owner that could have any
 	}
-	if contract.Default == DefaultUnlessPrecious {
+	if contract.Default.precious() {
 		f.Precious = len(f.Size().Telling) > 0
 	}
 	f.Unwalked = c.unwalked(group, &f, contract)
@@ -70,7 +70,7 @@ func (c *classifier) unwalked(group int32, f *Finding, contract *Contract) bool 
 	case Young:
 		return c.ages[group].unwalked
 	case Orphan:
-		matters := contract.Default == DefaultUnlessPrecious || len(c.g.Host.Strays) > 0
+		matters := contract.Default.precious() || len(c.g.Host.Strays) > 0
 		if contract.Default == DefaultNever {
 			return false
 		}
@@ -99,14 +99,42 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 		}
 		return ""
 	case DefaultUnlessPrecious:
-		if f.Precious {
-			return "it holds " + strings.Join(f.Size().Telling, ", ")
-		}
-		return ""
+		return f.holds()
+	case DefaultUnlessNamed, DefaultAllVolumes:
+		return c.volumeException(f)
 	case DefaultNever:
 		return "it is only reported"
 	}
 	return "only if it is named"
+}
+
+// holds says what a precious finding holds; "" of any other.
+func (f *Finding) holds() string {
+	if !f.Precious {
+		return ""
+	}
+	return "it holds " + strings.Join(f.Size().Telling, ", ")
+}
+
+// volumeException is exception for volumes.
+func (c *classifier) volumeException(f *Finding) string {
+	o := f.Parts[0]
+	for _, r := range c.refs.of(c.find(c.g.id(o.Node))) {
+		if to := c.g.nodes[c.g.refs.at(r).to]; to.Kind == KindRoot {
+			return "it holds the data root of another daemon; only if it is named"
+		}
+	}
+	switch host := &c.g.Host; {
+	case f.Precious:
+		return f.holds()
+	case c.p.AllVolumes:
+		return ""
+	case f.Type == TypeBuilder:
+		return "a builder on another machine, or of another user, may want it back; prune takes it with --all-volumes"
+	case host.anonymous(o), host.unlisted(o):
+		return ""
+	}
+	return "somebody named it; prune takes it with --all-volumes"
 }
 
 // reasonFor puts the verdict in a few words.

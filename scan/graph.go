@@ -21,7 +21,7 @@ const (
 	KindDownload                   // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>", "plugins/<id>-removing"
 	KindContainer                  // a container's directory: "containers/<id>"
 	KindImage                      // an image id, "sha256:<hex>"; before 1.10 the digits alone
-	KindVolume                     // a volume's name
+	KindVolume                     // a volume of the local driver: "volumes/<name>", or what is known of one: "volumes/<name>/opts.json"
 	KindBuild                      // a build record or a snapshot of BuildKit
 	KindMemory                     // what the daemon holds in memory only
 	KindBackend                    // all that a storage driver has that the daemon does not use: "<driver>", "image/<driver>"
@@ -163,6 +163,7 @@ type Notes struct {
 	// its records and of its own directories, and what is in it.
 	Recorded *time.Time `json:"recorded,omitempty"`
 	Contents *Contents  `json:"contents,omitempty"`
+	Volume   *Volume    `json:"volume,omitempty"` // of volumes
 }
 
 // Note returns the object's notes to read; they are empty where it has none.

@@ -155,13 +155,18 @@ type DaemonContainer struct {
 	Image string
 	State string
 	Graph map[string]string
+	// Volumes are the names of those that it has.
+	Volumes []string
 }
 
 // DaemonVolume is one volume of GET /volumes.
 type DaemonVolume struct {
 	Name       string
+	Driver     string
+	Scope      string // "local" or "global"
 	Mountpoint string
 	Options    map[string]string // what it was created with
+	Labels     map[string]string
 }
 
 // DaemonService is one service of GET /services.

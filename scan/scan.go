@@ -225,6 +225,10 @@ func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ende
 				if o.Usage != nil {
 					continue
 				}
+				if away := o.away(f.Verdict); away != "" {
+					o.Usage = &Usage{Problem: away}
+					continue
+				}
 				usage, err := in.Tree.Walk(ctx, watch, o.Paths()...)
 				if err != nil {
 					return err

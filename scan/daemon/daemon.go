@@ -78,7 +78,13 @@ func (a *api) Containers(ctx context.Context) ([]scan.DaemonContainer, error) {
 		if err != nil {
 			return scan.DaemonContainer{}, fmt.Errorf("inspect container %s: %w", s.ID, err)
 		}
-		return scan.DaemonContainer{ID: c.ID, Name: c.Name, Image: c.Image, State: s.State, Graph: c.GraphDriver.Data}, nil
+		out := scan.DaemonContainer{ID: c.ID, Name: c.Name, Image: c.Image, State: s.State, Graph: c.GraphDriver.Data}
+		for _, m := range c.Mounts {
+			if m.Name != "" {
+				out.Volumes = append(out.Volumes, m.Name)
+			}
+		}
+		return out, nil
 	})
 }
 
@@ -115,7 +121,9 @@ func (a *api) Volumes(ctx context.Context) ([]scan.DaemonVolume, error) {
 	}
 	var out []scan.DaemonVolume
 	for _, v := range list.Volumes {
-		out = append(out, scan.DaemonVolume{Name: v.Name, Mountpoint: v.Mountpoint, Options: v.Options})
+		out = append(out, scan.DaemonVolume{
+			Name: v.Name, Driver: v.Driver, Scope: v.Scope, Mountpoint: v.Mountpoint, Options: v.Options, Labels: v.Labels,
+		})
 	}
 	return out, nil
 }

@@ -40,10 +40,8 @@ func NewIndex(nodes []scan.Node) *Index {
 			x.ends.add(int32(i), x.end)
 		case scan.KindMount:
 			x.addMount(n)
-		case scan.KindChain, scan.KindBackend, scan.KindRoot, scan.KindCache, scan.KindRecord:
+		case scan.KindChain, scan.KindBackend, scan.KindRoot, scan.KindCache, scan.KindRecord, scan.KindVolume:
 			x.names.add(int32(i), x.name)
-		case scan.KindVolume:
-			x.Add("volumes/"+n.Name, n)
 		}
 	}
 	return x

@@ -32,7 +32,7 @@ var nodes = []scan.Node{
 	node(scan.KindDownload, "tmp/GetImageBlob123"),
 	node(scan.KindDownload, "image/overlay2/layerdb/tmp/write-set-77"),
 	node(scan.KindChain, "image/overlay2/layerdb/sha256/"+idB),
-	node(scan.KindVolume, "data"),
+	scan.VolumeNode("data"),
 	node(scan.KindImage, "sha256:"+idA),
 	node(scan.KindBuild, "snapshot/"+idA),
 }

@@ -17,6 +17,7 @@ import (
 // a namer at worst, which its age covers.
 var All = []*scan.Source{
 	Quarantine,
+	VolumeDirs,
 	Backends,
 	Roots,
 	Downloads,

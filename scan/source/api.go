@@ -90,6 +90,9 @@ func (a *api) containers(ctx context.Context) (int, error) {
 		a.g.Title(node, strings.TrimPrefix(c.Name, "/"))
 		a.g.Live(node, "container "+a.g.TitleOf(node), "GET /containers/json")
 		a.paths(node, c.Graph)
+		for _, name := range c.Volumes {
+			a.g.Refer(node, scan.VolumeNode(scan.Printable(name)), scan.ByVolume)
+		}
 		for _, b := range a.in.Backends {
 			a.g.Refer(node, scan.MountNode(b.Name, c.ID), scan.ByRWLayer)
 			if err := a.witness(b, node.Name, func() (bool, error) { return a.in.Daemon.HasContainer(ctx, c.ID) }); err != nil {
@@ -106,12 +109,13 @@ func (a *api) volumes(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for _, v := range volumes {
-		node := scan.Node{Kind: scan.KindVolume, Name: v.Name}
-		a.g.Live(node, "volume "+scan.Printable(v.Name), "GET /volumes")
+		node := scan.VolumeNode(scan.Printable(v.Name))
+		liveRecord(a.g, v.Name, "GET /volumes")
+		a.listed(node, &v)
 		for _, setting := range append(slices.Sorted(maps.Values(v.Options)), v.Mountpoint) {
 			err := eachPathIn(a.in, setting, func(to scan.Node) {
 				if to != node && (to.Kind != scan.KindLayer || isThere(a.in, a.g, to)) { // an option may name what was removed long ago
-					a.g.Refer(node, to, scan.ByVolume)
+					a.g.Refer(volumeRecord(v.Name), to, scan.ByVolume)
 				}
 			})
 			if err != nil {
@@ -120,6 +124,31 @@ func (a *api) volumes(ctx context.Context) (int, error) {
 		}
 	}
 	return len(volumes), a.volumeWitness(ctx, volumes)
+}
+
+// listed notes that the daemon lists a volume, and what it says of it. That it
+// does is no use of the volume.
+func (a *api) listed(n scan.Node, v *scan.DaemonVolume) {
+	o := a.g.Object(n)
+	if o == nil {
+		return // of another driver, or gone
+	}
+	note := o.Annotate()
+	if note.Volume == nil {
+		note.Volume = &scan.Volume{}
+	}
+	note.Volume.Listed, note.Volume.Scope = true, v.Scope
+	if note.Volume.Driver == "" {
+		note.Volume.Driver = v.Driver
+	}
+	if note.Volume.Options == nil {
+		note.Volume.Options = v.Options
+	}
+	mounts(a.g, o, v.Options["type"], v.Options["device"], o.Name)
+	for _, key := range slices.Sorted(maps.Keys(v.Labels)) {
+		note.Labels.Add(key, v.Labels[key])
+	}
+	doubtDriver(a.g, n, v.Driver, "the daemon")
 }
 
 // volumeWitness checks that the volumes that the daemon keeps are on disk. Of
@@ -168,9 +197,11 @@ func (a *api) services(ctx context.Context) (note string, err error) {
 		return "", err
 	}
 	for _, s := range services {
-		err := eachPath(a.in, s.JSON, func(to scan.Node) {
-			a.g.Live(to, "service "+scan.Printable(s.Name), "GET /services")
-		})
+		use := func(to scan.Node) { a.g.Live(to, "service "+scan.Printable(s.Name), "GET /services") }
+		err := eachPath(a.in, s.JSON, use)
+		if err == nil {
+			err = eachVolume(a.g, s.JSON, use)
+		}
 		if err != nil {
 			return "", fmt.Errorf("service %s: %w", scan.Printable(s.Name), err)
 		}

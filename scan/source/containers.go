@@ -48,6 +48,9 @@ func (c *containers) collect(ctx context.Context) (string, error) {
 			count++
 		}
 	}
+	if count == 0 {
+		noContainers(c.g)
+	}
 	for _, b := range c.in.Backends {
 		if count == 0 {
 			emptyDoubt(c.g, b, scan.SourceContainers, "containers", scan.TypeLayer, scan.TypeRWLayer)
@@ -195,6 +198,11 @@ func (c *containers) withoutConfig(id string, err error) {
 		return
 	}
 	c.unreadable = append(c.unreadable, id)
+	c.g.Doubt(scan.Doubt{
+		Source: scan.SourceContainers, Where: node.Name, Err: err.Error(),
+		Hint:  "any volume may be this container's: bring its config back, or remove the container",
+		Scope: scan.Scope{Types: volumeTypes},
+	})
 	recorded := false
 	if c.referIfThere(node, id) { // as before 1.10, or taken over since
 		c.g.Doubt(scan.Doubt{

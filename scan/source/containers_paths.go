@@ -21,8 +21,8 @@ func (c *containers) alias(node scan.Node, hosts string) {
 	}
 }
 
-// paths adds a reference to whatever lies at a path below the data root that
-// a config names: a bind mount into a volume or a layer.
+// paths adds a reference to each volume that a config names, and to whatever
+// lies at a path below the data root: a bind mount into a volume or a layer.
 func (c *containers) paths(node scan.Node, file string) { c.pathsFrom(node, node, file, node) }
 
 // pathsFrom is paths, with the references from another node than the
@@ -33,6 +33,10 @@ func (c *containers) pathsFrom(from, node scan.Node, file string, whole scan.Nod
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
+	var volumes []scan.Node
+	if err == nil {
+		volumes, err = volumesIn(data)
+	}
 	if err == nil {
 		err = eachPath(c.in, data, func(to scan.Node) {
 			if to != node && to != whole && (to.Kind != scan.KindLayer || isThere(c.in, c.g, to)) { // a path may name what was removed long ago
@@ -42,6 +46,9 @@ func (c *containers) pathsFrom(from, node scan.Node, file string, whole scan.Nod
 	}
 	if err != nil {
 		c.pathDoubt(name, err)
+	}
+	for _, to := range volumes {
+		c.g.Refer(from, to, scan.ByVolume)
 	}
 }
 

@@ -28,7 +28,7 @@ var Keep = &scan.Source{
 				names = append(names, g.TitleOf(scan.ContainerNode(path.Base(o.Name))))
 			}
 			for j := range in.KeepList {
-				if e := &in.KeepList[j]; e.Matches(typesOf(o.Kind), path.Base(o.Name), names...) {
+				if e := &in.KeepList[j]; e.Matches(typesOf(o.Node), path.Base(o.Name), names...) {
 					g.Keep(o.Node, "kept by "+e.Where+why(e.Reason), e.Where)
 					kept++
 					break
@@ -40,11 +40,11 @@ var Keep = &scan.Source{
 }
 
 // typesOf are the types of findings that an object may be part of.
-func typesOf(k scan.Kind) []scan.Type {
-	if k == scan.KindLayer || k == scan.KindPart {
+func typesOf(n scan.Node) []scan.Type {
+	if n.Kind == scan.KindLayer || n.Kind == scan.KindPart {
 		return []scan.Type{scan.TypeLayer, scan.TypeImageLayer, scan.TypeRWLayer, scan.TypeDownload}
 	}
-	return []scan.Type{scan.TypeOf(k)}
+	return []scan.Type{scan.TypeOf(n)}
 }
 
 func why(reason string) string {

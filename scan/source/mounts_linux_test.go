@@ -69,7 +69,7 @@ func rootWithNodes(t testing.TB) (*scan.Input, *scan.Graph) {
 		{Kind: scan.KindLink, Name: "overlay2/l/" + shortName},
 		scan.MountNode("overlay2", hex2),
 		scan.ContainerNode(hex2),
-		{Kind: scan.KindVolume, Name: "data"},
+		scan.VolumeNode("data"),
 	} {
 		g.Title(n, "")
 	}
@@ -126,7 +126,7 @@ func TestMounts(t *testing.T) {
 		"layer overlay2/" + hex1 + `: mounted at /a\nb by runc (pid 12)`,
 		"layer overlay2/mnt: mounted at /mnt by sh (pid 13)",
 		"link overlay2/l/" + shortName + ": mounted at /c by runc (pid 12)",
-		"volume data: mounted at /mnt by sh (pid 13)",
+		"volume volumes/data: mounted at /mnt by sh (pid 13)",
 	})
 	assert.Equal(t, g.Marks[0].Where, in.Proc+"/12/mountinfo")
 	assert.Equal(t, len(g.Doubts), 0)

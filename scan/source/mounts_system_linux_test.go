@@ -97,7 +97,7 @@ func TestMountsOfTheSystem(t *testing.T) {
 				"layer overlay2/" + hex1 + ": mounted at /mnt", "link overlay2/l/" + shortName + ": mounted at /mnt",
 			},
 		},
-		"a volume":      {`mount --bind volumes/data/_data /mnt`, []string{"volume data: mounted at /mnt"}},
+		"a volume":      {`mount --bind volumes/data/_data /mnt`, []string{"volume volumes/data: mounted at /mnt"}},
 		"the data root": {`mount --bind . .; mount --bind overlay2 overlay2`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

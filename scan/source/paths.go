@@ -130,7 +130,7 @@ func objectBelow(in *scan.Input, rel string) (scan.Node, bool) {
 	case len(parts) > 1 && parts[0] == "containers" && scan.IsID(parts[1]):
 		return scan.ContainerNode(parts[1]), true
 	case len(parts) > 1 && parts[0] == volumesDir:
-		return scan.Node{Kind: scan.KindVolume, Name: scan.Printable(parts[1])}, true
+		return scan.VolumeNode(scan.Printable(parts[1])), true
 	}
 	return scan.Node{}, false
 }

@@ -34,8 +34,8 @@ func TestPlugins(t *testing.T) {
 		{"all layers", "ROOT/overlay2", "ROOT/volumes", nil},
 		{"a layer", "ROOT/overlay2/" + hex2 + "/diff", "", []string{"layer overlay2/" + hex2}},
 		{"a layer and a container", "ROOT/overlay2/" + hex2, "ROOT/containers/" + hex3 + "/x", []string{"container containers/" + hex3, "layer overlay2/" + hex2}},
-		{"a volume", "ROOT/volumes/pv/_data", "", []string{"volume pv"}},
-		{"by the path of another day", "/var/lib/docker/volumes/pv", "", []string{"volume pv"}},
+		{"a volume", "ROOT/volumes/pv/_data", "", []string{"volume volumes/pv"}},
+		{"by the path of another day", "/var/lib/docker/volumes/pv", "", []string{"volume volumes/pv"}},
 		{
 			"a list of directories", "", "lowerdir=ROOT/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWX27:ROOT/overlay2/" + hex2 + "/diff",
 			[]string{"layer overlay2/" + hex2, "link overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWX27"},
@@ -131,12 +131,12 @@ func TestObjectAt(t *testing.T) {
 		{"/data/docker/containers/" + hex3 + "/x.log", "container containers/" + hex3},
 		{"/data/docker/containers", ""},
 		{"/data/docker/containers/x", ""},
-		{"/data/docker/volumes/name/_data/sub", "volume name"},
-		{"/data/docker/volumes/a\x1bb", `volume a\x1bb`},
+		{"/data/docker/volumes/name/_data/sub", "volume volumes/name"},
+		{"/data/docker/volumes/a\x1bb", `volume volumes/a\x1bb`},
 		{"/data/docker/volumes", ""},
 		{"/data/docker/volumes/", ""},
 		{"/data/docker", ""},
-		{"/data/docker/../docker/volumes/x", "volume x"},
+		{"/data/docker/../docker/volumes/x", "volume volumes/x"},
 		{"/data/docker/volumes/../../x", ""},
 		{"/data/docker-2/volumes/x", ""},
 		{"data/docker/volumes/x", ""},
@@ -152,5 +152,5 @@ func TestObjectAt(t *testing.T) {
 	in.DataRoot, in.Aliases = "/", nil
 	node, ok := objectAt(in, "/volumes/x")
 	assert.Assert(t, ok)
-	assert.Equal(t, node.String(), "volume x")
+	assert.Equal(t, node.String(), "volume volumes/x")
 }

@@ -97,7 +97,7 @@ func TestProcessesSwapBelowANameWithASpace(t *testing.T) {
 	in.Aliases = []string{"/a b"}
 	_, err := collectProcesses(t, in, g, map[string]string{"swaps": "Filename\n/a\\040b/volumes/data/_data/swap file 1 0 -3\n"})
 	assert.NilError(t, err)
-	assert.DeepEqual(t, heldBy(g), []string{"volume data: swap space"})
+	assert.DeepEqual(t, heldBy(g), []string{"volume volumes/data: swap space"})
 }
 
 // On btrfs each subvolume has a device of its own, mount tables have another,

@@ -35,7 +35,7 @@ func processRoot(t testing.TB) (*scan.Input, *scan.Graph) {
 		g.Add(scan.Object{Node: scan.Node{Kind: kind, Name: name}, Stamp: info.Stamp})
 	}
 	g.Title(scan.MountNode("overlay2", hex3), "")
-	g.Title(scan.Node{Kind: scan.KindVolume, Name: "data"}, "")
+	g.Title(scan.VolumeNode("data"), "")
 	return in, g
 }
 
@@ -97,7 +97,7 @@ func TestProcesses(t *testing.T) {
 			0,
 		},
 		"download":      {map[string]string{"12/fd/9": "-> ROOT/tmp/GetImageBlob1"}, []string{"download tmp/GetImageBlob1: open in sh (pid 12)"}, 0},
-		"volume":        {map[string]string{"12/cwd": "-> ROOT/volumes/data/_data"}, []string{"volume data: working directory of sh (pid 12)"}, 0},
+		"volume":        {map[string]string{"12/cwd": "-> ROOT/volumes/data/_data"}, []string{"volume volumes/data: working directory of sh (pid 12)"}, 0},
 		"the data root": {map[string]string{"12/cwd": "-> ROOT", "12/fd/3": "-> ROOT/volumes"}, nil, 0},
 		"a socket":      {map[string]string{"12/fd/3": "-> socket:[" + hex1 + "]"}, nil, 0},
 		"ourselves":     {map[string]string{"12/fd/3": "-> ROOT/overlay2/" + hex1, "self": "-> 12"}, nil, 0},
@@ -114,7 +114,7 @@ func TestProcesses(t *testing.T) {
 		"other command lines are words": {map[string]string{"12/cmdline": "rm\x00-rf\x00/x/" + hex3}, nil, 0},
 		"swap": {
 			map[string]string{"swaps": "Filename Type Size Used Priority\n/dev/vdb partition 1 0 -2\nROOT/volumes/data/_data/swap\\040file file 1 0 -3\n"},
-			[]string{"volume data: swap space"},
+			[]string{"volume volumes/data: swap space"},
 			0,
 		},
 	} {

@@ -92,7 +92,7 @@ func kindOf(name string) string {
 
 // volumes looks at the data of volumes. What a volume with options has as its
 // data is mounted there, maybe from a server that does not answer: it is left
-// alone. Every volume counts as in use, and with it what is in it.
+// alone. What uses a volume uses what is in it.
 func (r *roots) volumes(ctx context.Context) error {
 	entries, err := r.in.Tree.ReadDir(volumesDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,9 +118,7 @@ func (r *roots) volumes(ctx context.Context) error {
 			return err
 		}
 		if n != (scan.Node{}) {
-			volume := scan.Node{Kind: scan.KindVolume, Name: name}
-			r.g.Live(volume, "volume "+name, dir)
-			r.g.Refer(volume, n, scan.ByVolume)
+			r.g.Refer(scan.VolumeNode(name), n, scan.ByVolume)
 		}
 	}
 	return nil

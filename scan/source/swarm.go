@@ -71,11 +71,16 @@ func collectSwarm(ctx context.Context, in *scan.Input, g *scan.Graph) (string, e
 	return fmt.Sprintf("%d tasks", count), nil
 }
 
-// readTask makes live what a task mounts by its path.
+// readTask makes live what a task mounts by its path, and each volume of which
+// any text in it is the name.
 func readTask(in *scan.Input, g *scan.Graph, id string, data []byte) error {
 	var problems []error
+	use := func(to scan.Node) { g.Live(to, "swarm task "+id, swarmTasks) }
 	ok := eachText(data, maxTaskDepth, func(text string) {
-		problems = append(problems, eachPathIn(in, text, func(to scan.Node) { g.Live(to, "swarm task "+id, swarmTasks) }))
+		problems = append(problems, eachPathIn(in, text, use))
+		if to, ok := volumeNamed(g, text); ok {
+			use(to)
+		}
 	})
 	if !ok || len(data) == 0 {
 		problems = append(problems, fmt.Errorf("task %s: has a form that is not known", id))

@@ -73,7 +73,7 @@ func TestSwarm(t *testing.T) {
 		}, "2 tasks", "layer overlay2/" + hex2, ""},
 		"a volume, whose name ends with the field": {func(t *testing.T, root string) {
 			putTasks(t, root, map[string]string{"b": field(3, field(1, field(8, field(7, field(2, field(2, root+"/volumes/data/"))))+field(8, "B")))}, "v1", "tasks")
-		}, "1 tasks", "volume data", ""},
+		}, "1 tasks", "volume volumes/data", ""},
 		"no database":    {func(t *testing.T, root string) { putFile(t, root, swarmState, "{}") }, "", "", "no such file"},
 		"damaged":        {func(t *testing.T, root string) { putFile(t, root, swarmTasks, "garbage") }, "", "", "damaged"},
 		"other layout":   {func(t *testing.T, root string) { putTasks(t, root, nil, "v2") }, "", "", "no bucket v1"},

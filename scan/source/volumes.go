@@ -35,7 +35,10 @@ var Volumes = &scan.Source{
 	},
 }
 
-const volumesDir = "volumes"
+const (
+	volumesDir       = "volumes"
+	maxVolumeOptions = 1 << 20
+)
 
 // volumes is one reading of the volumes directory.
 type volumes struct {
@@ -160,7 +163,6 @@ func (v *volumes) legacyConfig(volume, name string) {
 // options reads what a volume of the local driver is made of (moby
 // volume/local/local.go:optsConfig). Unlike data, a path can name anything.
 func (v *volumes) options(volume, name string) {
-	const maxVolumeOptions = 1 << 20
 	data, err := v.in.Tree.ReadFile(name, maxVolumeOptions)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -205,21 +207,38 @@ func (v *volumes) referLayer(volume, id, where string) {
 	}
 }
 
-// use makes a volume live, and with it what it refers to. A volume whose data
-// is gone is not reason to doubt anything: its data is nowhere else.
+// use makes live what a volume refers to. A volume whose data is gone is not
+// reason to doubt anything: its data is nowhere else.
 func (v *volumes) use(volume string, to scan.Node, why scan.Why, where string) {
 	if to.Kind == scan.KindLayer && !isThere(v.in, v.g, to) {
 		return
 	}
-	from := scan.Node{Kind: scan.KindVolume, Name: scan.Printable(volume)}
+	from := volumeRecord(volume)
+	if to == scan.VolumeNode(scan.Printable(volume)) {
+		return // that it lies in its own place
+	}
 	if !v.live[from] {
 		v.live[from] = true
-		v.g.Live(from, "volume "+from.Name, scan.Printable(where))
+		liveRecord(v.g, volume, where)
 	}
 	if ref := (scan.Ref{From: from, To: to, Why: why}); !v.refs[ref] {
 		v.refs[ref] = true
 		v.g.Refer(from, to, why)
 	}
+}
+
+// volumeRecord stands for what is known of what a volume is made of. It is
+// live as long as there is any record of the volume, whether something uses
+// the volume or not: what it names does not become an orphan because the
+// volume is one (rule 16).
+func volumeRecord(volume string) scan.Node {
+	return scan.Node{Kind: scan.KindVolume, Name: scan.VolumeNode(scan.Printable(volume)).Name + "/opts.json"}
+}
+
+func liveRecord(g *scan.Graph, volume, where string) {
+	from, name := volumeRecord(volume), scan.Printable(volume)
+	g.Title(from, name)
+	g.Live(from, "volume "+name, scan.Printable(where))
 }
 
 // legacy looks for what Docker before 1.10 leaves in a data root.

@@ -2,8 +2,12 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
@@ -49,6 +53,50 @@ func (v *volumes) readRows(tx *bbolt.Tx) error {
 		return errors.New("has no bucket volumes")
 	}
 	return rows.ForEach(func(name, row []byte) error {
+		if err := v.row(string(name), row); err != nil {
+			return err
+		}
 		return eachPath(v.in, row, func(to scan.Node) { v.use(string(name), to, scan.ByPath, volumeRows) })
+	})
+}
+
+// row notes what the daemon's record says of a volume on disk.
+func (v *volumes) row(name string, row []byte) error {
+	var record struct {
+		Driver  string
+		Options map[string]string
+		Labels  map[string]string
+	}
+	if err := json.Unmarshal(row, &record); err != nil {
+		return err
+	}
+	node, ok := volumeNamed(v.g, name)
+	if !ok {
+		return nil
+	}
+	o := v.g.Object(node)
+	note := o.Annotate()
+	if note.Volume == nil {
+		note.Volume = &scan.Volume{}
+	}
+	note.Volume.Recorded, note.Volume.Driver, note.Volume.Options = true, record.Driver, record.Options
+	note.Labels.Known = true
+	for _, key := range slices.Sorted(maps.Keys(record.Labels)) {
+		note.Labels.Add(key, record.Labels[key])
+	}
+	mounts(v.g, o, record.Options["type"], record.Options["device"], o.Name)
+	doubtDriver(v.g, node, record.Driver, volumeRows)
+	return nil
+}
+
+// doubtDriver doubts a volume that another driver has: what lies here under its
+// name is not what Docker means by it.
+func doubtDriver(g *scan.Graph, n scan.Node, driver, where string) {
+	if driver == "" || driver == scan.LocalDriver {
+		return
+	}
+	g.Doubt(scan.Doubt{
+		Source: scan.SourceVolumes, Where: n.Name, Err: fmt.Sprintf("%s has a volume of this name of the driver %s", where, scan.Printable(driver)),
+		Scope: scan.Scope{Nodes: []scan.Node{n}},
 	})
 }

@@ -17,8 +17,10 @@ import (
 )
 
 func TestVolumes(t *testing.T) {
-	layer := func(id, why string) string { return "volume " + hex1 + " → layer vfs/dir/" + id + " (" + why + ")" }
-	live := "volume " + hex1
+	layer := func(id, why string) string {
+		return "volume volumes/" + hex1 + "/opts.json → layer vfs/dir/" + id + " (" + why + ")"
+	}
+	live := "volume volumes/" + hex1 + "/opts.json"
 	tests := []struct {
 		name  string
 		make  func(t *testing.T, root string)
@@ -65,7 +67,7 @@ func TestVolumes(t *testing.T) {
 		}, []string{live, layer(hex2, "path")}, ""},
 		{"made of an overlay", func(t *testing.T, root string) {
 			putFile(t, root, "volumes/"+hex1+"/opts.json", `{"MountType":"overlay","MountOpts":"lowerdir=`+root+`/vfs/dir/`+hex2+`:/x,upperdir=`+root+`/volumes/other/_data","MountDevice":"overlay"}`)
-		}, []string{live, layer(hex2, "path"), live + " → volume other (path)"}, ""},
+		}, []string{live, layer(hex2, "path"), live + " → volume volumes/other (path)"}, ""},
 		{"graph", func(t *testing.T, root string) { putDirs(t, root, "graph") }, nil, "graph"},
 		{"tags", func(t *testing.T, root string) { putFile(t, root, "repositories-vfs", "") }, nil, "repositories-vfs"},
 		{"links", func(t *testing.T, root string) { putFile(t, root, "linkgraph.db", "") }, nil, "linkgraph.db"},
@@ -243,7 +245,7 @@ func TestVolumeWitness(t *testing.T) {
 			assert.NilError(t, err)
 			assert.Equal(t, len(g.Doubts) == 1, tc.doubt, "%v", g.Doubts)
 			refs := slices.Collect(g.Refs)
-			assert.DeepEqual(t, refs, []scan.Ref{{From: scan.Node{Kind: scan.KindVolume, Name: volume}, To: backend.Overlay2.Layer(hex2), Why: scan.ByVolume}})
+			assert.DeepEqual(t, refs, []scan.Ref{{From: volumeRecord(volume), To: backend.Overlay2.Layer(hex2), Why: scan.ByVolume}})
 		})
 	}
 }

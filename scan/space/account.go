@@ -71,8 +71,11 @@ func (o *owner) account(f *scan.Finding) Account {
 	if f.Verdict == scan.Orphan {
 		return Orphans
 	}
-	if f.Type == scan.TypeBackend {
+	switch f.Type {
+	case scan.TypeBackend:
 		return Dormant
+	case scan.TypeVolume, scan.TypeBuilder:
+		return Volumes
 	}
 	if f.Verdict != scan.Used {
 		return NotJudged

@@ -42,7 +42,7 @@ func newPartition(in *scan.Input, g *scan.Graph, findings []*scan.Finding, mount
 	own := newOwner(g)
 	for _, f := range findings {
 		account := own.account(f)
-		if account == Records || account == Containers {
+		if account == Records || account == Containers || account == Volumes && f.Parts[0].Kind == scan.KindVolume {
 			continue // they go by where they lie
 		}
 		item := &Item{Account: account, Name: f.Was, Path: f.DataPath(), Finding: f, Complete: true}

@@ -81,6 +81,11 @@ func (a *Answer) what() string {
 		if len(a.Containers) == 1 {
 			return "directory of container " + a.Containers[0]
 		}
+	case scan.TypeVolume, scan.TypeBuilder:
+		if len(a.Containers)+len(a.Others) > 0 {
+			return "volume " + f.ID
+		}
+		return "volume " + f.ID + ", " + f.Reason
 	}
 	if len(a.Containers)+len(a.Others) > 0 {
 		return string(f.Type)

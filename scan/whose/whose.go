@@ -139,8 +139,8 @@ func (x *Index) link(link scan.Node) *Answer {
 
 // volume answers for a volume that is known by name.
 func (x *Index) volume(name string) *Answer {
-	node := scan.Node{Kind: scan.KindVolume, Name: scan.Printable(name)}
-	a := &Answer{Name: "volumes/" + node.Name, Place: "volume " + node.Name}
+	node := scan.VolumeNode(scan.Printable(name))
+	a := &Answer{Name: node.Name, Place: "volume " + path.Base(node.Name)}
 	x.users(a, node)
 	return a
 }

@@ -20,7 +20,7 @@ var doubts = []mutation{
 	{1, "layerdb without a chain", "scan/source/layerdb.go", "if count == 0 {\n\t\tdb.emptyDoubt(\"sha256\")", "if count < 0 {\n\t\tdb.emptyDoubt(\"sha256\")"},
 	{1, "layerdb without a mount record", "scan/source/layerdb.go", "if mounts == 0 {", "if mounts < 0 {"},
 	{1, "imagedb without an image", "scan/source/imagedb.go", "if len(entries) == 0 {", "if len(entries) < 0 {"},
-	{1, "no container at all", "scan/source/containers.go", "if count == 0 {", "if count < 0 {"},
+	{1, "no container at all", "scan/source/containers.go", "if count == 0 {\n\t\t\temptyDoubt", "if count < 0 {\n\t\t\temptyDoubt"},
 	{1, "a chain whose id does not follow from its content", "scan/source/layerdb.go", `if chainID(parent, diff) != "sha256:"+path.Base(o.Name) {`, `if chainID(parent, diff) == "" {`},
 	{1, "a damaged chain", "scan/source/layerdb.go", "if !db.in.Gone(o.Name) {", "if false {"},
 	{1, "a chain whose layer cannot be looked at", "scan/source/layerdb.go", "case err != nil:\n\t\t\tp.Doubts", "case err != nil && false:\n\t\t\tp.Doubts"},
@@ -41,7 +41,7 @@ var doubts = []mutation{
 	{1, "a container whose record lost its parent", "scan/source/containers.go", `if c.images.parent[mount] == "" &&`, `if c.images.parent[mount] == "-" &&`},
 	{1, "image mounts of a container whose config is damaged", "scan/source/containers.go", "if len(doubtful) > 0 {", "if len(doubtful) < 0 {"},
 	{1, "the paths of a container whose config is damaged", "scan/source/containers.go", "if recorded {\n\t\tc.lostPaths(node)", "if recorded {"},
-	{1, "paths of a container that cannot be read", "scan/source/containers_paths.go", "if err != nil {\n\t\tc.pathDoubt(name, err)\n\t}\n}", "_ = err\n}"},
+	{1, "paths of a container that cannot be read", "scan/source/containers_paths.go", "if err != nil {\n\t\tc.pathDoubt(name, err)\n\t}\n\tfor", "_ = err\n\tfor"},
 
 	{1, "what a layer lies on is damaged", "scan/backend/overlay2.go", "if !ok || !scan.IsLinkName(short) {", "if !ok && false {"},
 	{1, "what a layer lies on cannot be read", "scan/backend/dirs.go", "p.Doubts = append(p.Doubts, d.unknownParents(o.Node, err))", "_ = err"},

@@ -90,7 +90,7 @@ func TestBackendIsOneFinding(t *testing.T) {
 func TestVolumesOfOtherDriversAreUsed(t *testing.T) {
 	g, _ := left(t, run(t, switched))
 	used := false
-	volume := scan.Node{Kind: scan.KindVolume, Name: "data"}
+	volume := scan.VolumeNode("data")
 	for r := range g.Edges().To(volume) {
 		for _, m := range g.Marks {
 			used = used || m.Node == r.From && m.Verdict == scan.Used

@@ -23,6 +23,9 @@ func TestOldRoots(t *testing.T) {
 			got := map[string]scan.Finding{}
 			for _, f := range findings {
 				for _, o := range f.Parts {
+					if o.Kind == scan.KindVolume { // one may have the id of the layer that is its data
+						continue
+					}
 					got[filepath.Base(o.Name)] = f
 					assert.Assert(t, c.Driver == "vfs" || !strings.HasPrefix(o.Name, "vfs/"), "the data of volumes is no layer of %s: %s", c.Driver, o.Name)
 				}

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"slices"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 )
@@ -29,6 +30,7 @@ func (r *Root) newDaemon() *Daemon {
 	for name := range r.mounts {
 		d.ContainerList = append(d.ContainerList, scan.DaemonContainer{ID: r.id("container " + name), Name: "/" + name})
 	}
+	d.VolumeList = slices.Clone(r.volumes)
 	for _, id := range r.builds {
 		d.BuildList = append(d.BuildList, id)
 	}

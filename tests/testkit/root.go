@@ -10,6 +10,7 @@
 //	layer NAME [on LAYER...]          a layer without any record
 //	build NAME [on LAYER...]          the same with an id as BuildKit makes them
 //	buildkit [NAME...]                the databases of BuildKit, naming these build layers
+//	volume NAME ["ROW"]               a volume with a file, and the row that the daemon has of it
 //	write PATH "CONTENT"              a file (Go quoting), with its directories
 //	link PATH -> TARGET               a symbolic link
 //	mkdir PATH                        a directory
@@ -46,6 +47,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan"
 )
 
 // Root is a data root on disk.
@@ -61,6 +64,7 @@ type Root struct {
 	images  map[string]string   // name → id
 	mounts  map[string]string   // container name → layer id
 	builds  map[string]string
+	volumes []scan.DaemonVolume
 	symbols map[string]string   // id → symbol
 	salt    string              // what the ids follow from beside the names
 	old     map[string][]string // of Docker before 1.10: image name → its layers, the topmost first; nil for others

@@ -98,6 +98,14 @@ func (c *Case) Statement(line string) error {
 		return c.Image(name, strings.Fields(layers)...)
 	case "container":
 		return c.Container(fields[0], fields[1])
+	case "volume":
+		name, row, quoted := strings.Cut(rest, " ")
+		if quoted {
+			if row, err = strconv.Unquote(strings.TrimSpace(row)); err != nil {
+				return err
+			}
+		}
+		return c.Volume(name, row)
 	case "layer":
 		return c.Layer(fields[0], c.id("layer "+fields[0]), on(fields)...)
 	case "build":

@@ -1,0 +1,78 @@
+package scan
+
+import (
+	"strings"
+)
+
+// AnonymousLabel is the label of volumes that nobody named (moby
+// volume/service/service.go, 23.0 on).
+const AnonymousLabel = "com.docker.volume.anonymous"
+
+// LocalDriver is the volume driver whose volumes lie in the data root.
+const LocalDriver = "local"
+
+// A Volume is what records and the daemon tell of a volume of the local driver.
+type Volume struct {
+	Driver  string            `json:"driver,omitempty"`  // "" where nothing tells
+	Scope   string            `json:"scope,omitempty"`   // as the daemon has it
+	Options map[string]string `json:"options,omitempty"` // what it was created with
+	// Listed says that the daemon lists it, Recorded that volumes/metadata.db
+	// has a row of it. A daemon lists every directory that was there when it
+	// started, and has rows of those that were made since 1.11.
+	Listed   bool `json:"listed"`
+	Recorded bool `json:"recorded"`
+	// Mounts is what the daemon mounts over its data while a container uses
+	// it: "nfs from nas:/export". "" if its data lies in its directory.
+	Mounts string `json:"mounts,omitempty"`
+}
+
+// VolumeNode is the node of a volume of the local driver.
+func VolumeNode(name string) Node { return Node{KindVolume, "volumes/" + name} }
+
+// IsVolumeName reports whether the local driver makes volumes of such a name
+// (moby volume/local/local.go, daemon/names).
+func IsVolumeName(name string) bool {
+	const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return len(name) > 1 && only(name[:1], alphanumeric) && only(name[1:], alphanumeric+"_.-")
+}
+
+// IsBuilderVolume reports whether the name is that of the volume in which a
+// builder of buildx keeps its cache (buildx driver/docker-container).
+func IsBuilderVolume(name string) bool {
+	rest, ok := strings.CutPrefix(name, "buildx_buildkit_")
+	return ok && strings.HasSuffix(rest, "_state") && len(rest) > len("_state")
+}
+
+// away says why a volume's data is not looked at: it is, or may be, another
+// machine's, which may not answer. "" if it may be.
+func (o *Object) away(v Verdict) string {
+	volume := o.Note().Volume
+	switch {
+	case o.Kind != KindVolume:
+		return ""
+	case volume != nil && volume.Mounts != "":
+		return o.Name + "/_data: is mounted: " + volume.Mounts
+	case v == Held:
+		return o.Name + ": is mounted or open"
+	}
+	return ""
+}
+
+// anonymous reports whether nobody gave a volume its name. What a daemon from
+// 23.0 on makes so has a label that says it, and whatever has other labels was
+// made by somebody.
+func (h *Host) anonymous(o *Object) bool {
+	if !IsID(base(o.Name)) {
+		return false
+	}
+	labels := o.Note().Labels
+	info := DaemonInfo{Version: h.Info.Version}
+	return !labels.Known || labels.Have(AnonymousLabel, nil) || len(labels.Values) == 0 && !info.Since(23, 0)
+}
+
+// unlisted reports a volume that the running daemon does not know and never
+// recorded.
+func (h *Host) unlisted(o *Object) bool {
+	v := o.Note().Volume
+	return h.Online && v != nil && !v.Listed && !v.Recorded
+}

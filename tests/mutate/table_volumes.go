@@ -1,0 +1,33 @@
+package main
+
+// volumes breaks what is told of volumes.
+var volumes = []mutation{
+	{1, "volumes that a container has", "scan/source/containers_paths.go", "c.g.Refer(from, to, scan.ByVolume)", "_ = to"},
+	{1, "volumes that a container's config lists", "scan/source/volumedirs.go", "add(config.MountPoints[place].Name)", "_ = place"},
+	{1, "volumes that a container was told to bind", "scan/source/volumedirs.go", "name, _, _ := strings.Cut(b, \":\")\n\t\tadd(name)", "_ = b"},
+	{1, "volumes that a container was told to mount", "scan/source/volumedirs.go", "add(m.Source)", "_ = m"},
+	{1, "volumes of a task", "scan/source/swarm.go", "use(to)", "_ = to"},
+	{1, "volumes of a service", "scan/source/api.go", "err = eachVolume(a.g, s.JSON, use)", ""},
+	{2, "volumes that a container of the daemon has", "scan/source/api.go", "a.g.Refer(node, scan.VolumeNode(scan.Printable(name)), scan.ByVolume)", "_ = name"},
+	{2, "a volume of another driver", "scan/source/volumes_rows.go", "if driver == \"\" || driver == scan.LocalDriver {", "if true {"},
+	{1, "volumes of a container whose config cannot be read", "scan/source/containers.go", "bring its config back, or remove the container\",\n\t\tScope: scan.Scope{Types: volumeTypes},", "bring its config back, or remove the container\",\n\t\tScope: scan.Scope{Nodes: []scan.Node{{}}},"},
+	{1, "volumes where there is no container", "scan/source/containers.go", "noContainers(c.g)", ""},
+	{1, "a volume that cannot be looked at", "scan/source/volumedirs.go", "d.doubt(node, node.Name, said(err, node.Name), \"\")", ""},
+	{1, "options of a volume that cannot be read", "scan/source/volumedirs.go", "d.doubt(o.Node, name, said(err, name), \"\")", ""},
+	{1, "a volume whose data is mounted", "scan/source/volumedirs.go", "if kind == \"\" && device == \"\" || note.Mounts != \"\" {", "if true {"},
+	{1, "a volume that is recorded to be mounted", "scan/source/volumes_rows.go", "mounts(v.g, o, record.Options[\"type\"], record.Options[\"device\"], o.Name)", ""},
+	{1, "a volume whose data is a link", "scan/source/volumedirs.go", "d.doubt(o.Node, name, \"is a symbolic link", "_ = d; _ = append([]string{}, \"is a symbolic link"},
+	{1, "a volume of before 1.7", "scan/source/volumedirs.go", "d.doubt(o.Node, name, \"is of a volume", "_ = append([]string{}, \"is of a volume"},
+	{3, "volumes of any name", "scan/source/volumedirs.go", "case !scan.IsVolumeName(e.Name):", "case false:"},
+	{3, "volumes that are links", "scan/source/volumedirs.go", "case !info.Mode.IsDir() && info.Mode&fs.ModeSymlink != 0:\n\t\to.Unrecognised = \"a symbolic link\"\n\tcase !info.Mode.IsDir():\n\t\to.Unrecognised = \"not a directory\"", ""},
+	{3, "volumes with more than data", "scan/source/volumedirs.go", "case other != \"\":", "case false:"},
+	{4, "volumes that are older than the daemon", "scan/contract.go", "Undo:    \"restore into a new volume\",\n\t\tLabels:  \"its own, in volumes/metadata.db\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeLastChange,", "Undo:    \"restore into a new volume\",\n\t\tLabels:  \"its own, in volumes/metadata.db\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeMade,"},
+	{5, "paths of volumes", "scan/mount/index.go", "scan.KindRecord, scan.KindVolume:", "scan.KindRecord:"},
+	{6, "data of volumes that is another machine's", "scan/volume.go", "case volume != nil && volume.Mounts != \"\":", "case false:"},
+	{6, "data of volumes that something mounts", "scan/volume.go", "case v == Held:", "case false:"},
+	{11, "volumes that somebody named", "scan/volume.go", "if !IsID(base(o.Name)) {\n\t\treturn false\n\t}", ""},
+	{11, "volumes that somebody labelled", "scan/volume.go", "len(labels.Values) == 0 && !info.Since(23, 0)", "true"},
+	{11, "volumes that hold another data root", "scan/findings.go", "to.Kind == KindRoot {", "to.Kind == KindRoot && false {"},
+	{11, "precious volumes", "scan/contract.go", "return d == DefaultUnlessPrecious || d == DefaultUnlessNamed || d == DefaultAllVolumes", "return d == DefaultUnlessPrecious"},
+	{16, "what a volume that is listed is made of", "scan/source/volumes.go", "liveRecord(v.g, volume, where)", ""},
+}
