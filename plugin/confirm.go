@@ -41,6 +41,8 @@ type warning struct {
 	filters []string
 	next    string // which storage driver the daemon chooses when it starts; "" if that stays
 	dry     bool   // nothing of it is done
+
+	exportable bool // images go that export can write
 }
 
 // text is the warning in the docker CLI's form.
@@ -61,6 +63,9 @@ func (w *warning) text() string {
 	list("free for good, from quarantine:", w.expired.lines())
 	if w.next != "" {
 		b.WriteString(w.next + "\n")
+	}
+	if w.exportable {
+		b.WriteString("Images of it can be written to an archive first: docker orphans export IMAGE\n")
 	}
 	if begin = ""; len(w.filters) > 0 {
 		b.WriteString("\n")

@@ -182,6 +182,9 @@ func writeExport(ctx context.Context, out io.Writer, root, name string, images [
 		packed[i] = &image.Image
 	}
 	if err := archive.Pack(ctx, buffered, packed); err != nil {
+		if _, full := buffered.Write(nil); full != nil {
+			return full // not what was being read is to blame
+		}
 		return err
 	}
 	if err := buffered.Flush(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/prune/hold"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/archive"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
@@ -244,6 +245,7 @@ func (r *removal) warning() *warning {
 	w := &warning{
 		now: breakdown{}, aside: breakdown{}, expired: sumHeld(r.expired), filters: r.filters,
 		until: stamp(time.Now().Add(r.policy.Keep)), next: r.nextStart(),
+		exportable: slices.ContainsFunc(prune.Backends(&r.plan), archive.Readable),
 	}
 	for i := range r.plan.Steps {
 		s := &r.plan.Steps[i]

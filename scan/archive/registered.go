@@ -33,6 +33,9 @@ var stored = map[string][]string{
 	"vfs":            {""},
 }
 
+// Readable reports whether layers of a storage driver can be read.
+func Readable(driver string) bool { return len(stored[driver]) > 0 }
+
 // A Registered is a layer that the daemon has a record of, to be read as the
 // archive that it was made from.
 type Registered struct {
@@ -47,7 +50,7 @@ type Registered struct {
 // once for the archive's size.
 func OpenRegistered(ctx context.Context, root Root, name string, layer layerdb.Layer) (*Registered, error) {
 	d := driver.Named(name)
-	if d == nil || len(stored[name]) == 0 {
+	if d == nil || !Readable(name) {
 		return nil, fmt.Errorf("layer %s: a layer of %s cannot be read: its files are in no directory as long as it is not mounted", scan.Short(layer.Chain), scan.Printable(name))
 	}
 	r := &Registered{root: root, layer: layer, record: scan.ChainNode(name, layer.Chain).Name + "/tar-split.json.gz"}
