@@ -24,7 +24,7 @@ import (
 )
 
 // split is what tar-split keeps of an archive: everything but files.
-func split(t *testing.T, archive []byte) (lines [][]byte) {
+func split(t testing.TB, archive []byte) (lines [][]byte) {
 	t.Helper()
 	in := bytes.NewReader(archive)
 	files := tar.NewReader(in)
@@ -73,7 +73,7 @@ const cacheID = "111111111111111111111111111111111111111111111111111111111111111
 
 // keep makes a data root of vfs with one layer, of an archive with odd names
 // and every sort of entry.
-func keep(t *testing.T) *kept {
+func keep(t testing.TB) *kept {
 	t.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -131,7 +131,7 @@ func (k *kept) record() string {
 }
 
 // write writes the layer's record.
-func (k *kept) write(t *testing.T, lines [][]byte) {
+func (k *kept) write(t testing.TB, lines [][]byte) {
 	t.Helper()
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
@@ -140,7 +140,7 @@ func (k *kept) write(t *testing.T, lines [][]byte) {
 }
 
 // read opens the layer and writes its archive.
-func (k *kept) read(ctx context.Context, t *testing.T) ([]byte, error) {
+func (k *kept) read(ctx context.Context, t testing.TB) ([]byte, error) {
 	t.Helper()
 	disk, err := tree.Open(k.root)
 	assert.NilError(t, err)
@@ -278,4 +278,18 @@ func TestRegisteredNoFiles(t *testing.T) {
 		_, err = OpenWritten(t.Context(), Root{}, "", driver)
 		assert.ErrorContains(t, err, "a writable layer of "+driver+" cannot be read")
 	}
+}
+
+// Whatever a record says, what is written is the original or there is an error.
+func FuzzRegistered(f *testing.F) {
+	f.Add([]byte(`{"type":2,"payload":"AAAA"}`))
+	f.Add([]byte(`{"type":1,"name":"abs","size":8,"payload":"AAAAAAAAAAA="}`))
+	f.Add([]byte(`{"type":1,"name_raw":"Li4vYWJz","size":8,"payload":null}`))
+	f.Add([]byte("null\n[]\n{}"))
+	k := keep(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k.write(t, [][]byte{data})
+		out, err := k.read(t.Context(), t)
+		assert.Assert(t, err != nil || digest.FromBytes(out).String() == k.layer.Diff)
+	})
 }

@@ -174,7 +174,7 @@ func TestArchive(t *testing.T) {
 
 // workDir is a directory on a file system that takes attributes, without the
 // umask's hand in it.
-func workDir(t *testing.T) string {
+func workDir(t testing.TB) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("needs root: it makes device nodes and trusted attributes")

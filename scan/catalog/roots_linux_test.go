@@ -1,4 +1,4 @@
-package scan_test
+package catalog_test
 
 import (
 	"archive/tar"
@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,10 +24,10 @@ import (
 // Every image, chain and container of the real roots is exported, where its
 // driver keeps layers as files: what comes out has the digests that the daemon
 // knew, and is an archive as `docker load` and OCI want it.
-func TestExportRealRoots(t *testing.T) {
+func TestRealRoots(t *testing.T) {
 	for _, name := range append([]string{"vfs-1.10.3-migrated", "overlay-1.10.3-migrated"}, testkit.RealRoots...) {
 		t.Run(name, func(t *testing.T) {
-			c, want := testkit.Unpack(t, "../testdata/roots", name)
+			c, want := testkit.Unpack(t, "../../tests/testdata/roots", name)
 			tree := testkit.Input(t, c).Tree
 			all, err := catalog.Read(tree, "")
 			assert.NilError(t, err)
@@ -129,10 +131,74 @@ func assertArchive(t *testing.T, image *archive.Image) {
 }
 
 // A data root of before 1.10 has nothing to make archives of.
-func TestExportBefore110(t *testing.T) {
+func TestBefore110(t *testing.T) {
 	for _, name := range []string{"vfs-1.9.1", "aufs-1.6.2"} {
-		c, _ := testkit.Unpack(t, "../testdata/roots", name)
+		c, _ := testkit.Unpack(t, "../../tests/testdata/roots", name)
 		_, err := catalog.Read(testkit.Input(t, c).Tree, "")
 		assert.ErrorContains(t, err, "before 1.10")
 	}
+}
+
+// Whatever file of a data root is hurt, in whatever way: an image is exported
+// as it was, or there is an error.
+func TestRealRootDamaged(t *testing.T) {
+	hurts := map[string]func(name string, data []byte) error{
+		"gone":    func(name string, _ []byte) error { return os.Remove(name) },
+		"empty":   func(name string, _ []byte) error { return os.WriteFile(name, nil, 0o600) },
+		"cut off": func(name string, data []byte) error { return os.WriteFile(name, data[:len(data)/2], 0o600) },
+		"other": func(name string, data []byte) error {
+			other := bytes.Clone(data)
+			if len(other) > 0 {
+				other[len(other)/2] ^= 1
+			}
+			return os.WriteFile(name, other, 0o600)
+		},
+		"a link": func(name string, data []byte) error {
+			return errors.Join(os.WriteFile(name+"~", data, 0o600), os.Remove(name), os.Symlink(filepath.Base(name)+"~", name))
+		},
+	}
+	c, _ := testkit.Unpack(t, "../../tests/testdata/roots", "overlay2")
+	tree := testkit.Input(t, c).Tree
+	export := func() (*bytes.Buffer, error) {
+		var out bytes.Buffer
+		all, err := catalog.Read(tree, "overlay2")
+		if err != nil {
+			return nil, err
+		}
+		things, err := all.Find("lab/app:1")
+		if err != nil {
+			return nil, err
+		}
+		opened, err := (&catalog.Opener{Root: archive.Root{Tree: tree, Dir: c.Dir}}).Open(t.Context(), things[0])
+		if err != nil {
+			return nil, err
+		}
+		defer opened.Close()
+		return &out, archive.Pack(t.Context(), &out, []*archive.Image{&opened.Image})
+	}
+	whole, err := export()
+	assert.NilError(t, err)
+	refused := 0
+	for _, dir := range []string{"image/overlay2", "overlay2"} {
+		assert.NilError(t, filepath.WalkDir(filepath.Join(c.Dir, dir), func(name string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() {
+				return err
+			}
+			info, err := e.Info()
+			assert.NilError(t, err)
+			data, err := os.ReadFile(name)
+			assert.NilError(t, err)
+			for how, hurt := range hurts {
+				assert.NilError(t, hurt(name, data))
+				out, err := export()
+				assert.Assert(t, err != nil || bytes.Equal(out.Bytes(), whole.Bytes()), "%s: %s", name, how)
+				if err != nil {
+					refused++
+				}
+				assert.NilError(t, errors.Join(os.RemoveAll(name), os.RemoveAll(name+"~"), os.WriteFile(name, data, info.Mode())))
+			}
+			return nil
+		}))
+	}
+	assert.Assert(t, refused > 50, "%d", refused)
 }
