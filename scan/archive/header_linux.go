@@ -11,11 +11,15 @@ import (
 )
 
 // header describes a file but for its type.
-func header(name string, st *unix.Stat_t) *tar.Header {
-	return &tar.Header{
-		Name: name, Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid),
-		ModTime: time.Unix(st.Mtim.Unix()), Format: tar.FormatPAX,
+func (k *walk) header(name string, st *unix.Stat_t) (*tar.Header, error) {
+	uid, gid, err := k.owners.inContainer(st)
+	if err != nil {
+		return nil, k.fail(name, err)
 	}
+	return &tar.Header{
+		Name: name, Mode: int64(st.Mode & 0o7777), Uid: uid, Gid: gid,
+		ModTime: time.Unix(st.Mtim.Unix()), Format: tar.FormatPAX,
+	}, nil
 }
 
 // readlink reads a symbolic link of a directory.

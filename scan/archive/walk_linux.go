@@ -106,7 +106,10 @@ func (k *walk) entries(fd int, name string) (below []string, err error) {
 	if err != nil {
 		return nil, k.fail(name, err)
 	}
-	h := header(name+"/", &st)
+	h, err := k.header(name+"/", &st)
+	if err != nil {
+		return nil, err
+	}
 	h.Typeflag, h.PAXRecords = tar.TypeDir, attrs.kept
 	if err := k.out.WriteHeader(h); err != nil {
 		return nil, k.fail(name, err)
@@ -173,7 +176,10 @@ func (k *walk) entry(dir int, in, base string) (isDir bool, err error) {
 		k.leave(name, "a socket")
 		return false, nil
 	}
-	h := header(name, &st)
+	h, err := k.header(name, &st)
+	if err != nil {
+		return false, err
+	}
 	if st.Nlink > 1 {
 		key := inode{uint64(st.Dev), st.Ino}
 		if first, ok := k.links[key]; ok {

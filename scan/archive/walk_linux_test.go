@@ -278,3 +278,48 @@ func TestArchiveEnds(t *testing.T) {
 	_, err = OpenWritten(t.Context(), Root{Dir: filepath.Dir(dir)}, "layer2", "vfs")
 	assert.ErrorIs(t, err, scan.ErrSymlink)
 }
+
+// Owners are those that the container saw: with userns-remap it is the
+// machine's ids that are shifted, and the data root says by how much.
+func TestArchiveOwners(t *testing.T) {
+	top := filepath.Dir(workDir(t))
+	owned := func(root string, uid, gid int) (string, error) {
+		dir := filepath.Join(top, root, "layer")
+		assert.NilError(t, os.MkdirAll(dir, 0o755))
+		grow(t, dir, "file f x")
+		assert.NilError(t, errors.Join(os.Chown(dir, uid, gid), os.Chown(dir+"/f", uid, gid)))
+		w, err := OpenWritten(t.Context(), Root{Dir: filepath.Dir(dir)}, "layer", "vfs")
+		if err != nil {
+			return "", err
+		}
+		defer w.Close()
+		var out bytes.Buffer
+		assert.NilError(t, w.Write(t.Context(), &out))
+		h, err := tar.NewReader(&out).Next()
+		assert.NilError(t, err)
+		return fmt.Sprintf("%d:%d", h.Uid, h.Gid), nil
+	}
+	for _, test := range []struct {
+		root     string
+		uid, gid int
+		want     string
+	}{
+		{"root", 0, 0, "0:0"},
+		{"root", 100000, 1, "100000:1"},
+		{"100000.200000", 100000, 200000, "0:0"},
+		{"100000.200000", 165535, 200033, "65535:33"},
+		{"100000.200000", 165536, 200000, "layer: belongs to 165536:200000, which is none of the containers' ids"},
+		{"100000.200000", 100000, 199999, "none of the containers' ids"},
+		{"100000.200000", 0, 0, "none of the containers' ids"},
+		{"100000.99999999999", 0, 0, "value out of range"},
+	} {
+		got, err := owned(test.root, test.uid, test.gid)
+		if err != nil {
+			got = err.Error()
+		}
+		assert.Assert(t, strings.Contains(got, test.want), "%s: %s", test.root, got)
+	}
+	assert.NilError(t, errors.Join(os.MkdirAll(top+"/docker/layer", 0o755), os.Chown(top+"/docker", 1000, 1000)))
+	_, err := OpenWritten(t.Context(), Root{Dir: top + "/docker"}, "layer", "vfs")
+	assert.ErrorContains(t, err, "rootless")
+}

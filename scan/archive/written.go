@@ -63,8 +63,9 @@ var errChanged = errors.New("changed while it was read: something still writes t
 // each file with several links.
 type Written struct {
 	*source
-	form form
-	name string // below the data root, for errors
+	owners owners
+	form   form
+	name   string // below the data root, for errors
 
 	size    int64
 	diff    string
@@ -90,11 +91,15 @@ func OpenWritten(ctx context.Context, root Root, layer, driver string) (*Written
 }
 
 func openWritten(root Root, name string, form form) (*Written, error) {
+	owners, err := ownersOf(root.Dir)
+	if err != nil {
+		return nil, err
+	}
 	s, err := root.open(name)
 	if err != nil {
 		return nil, err
 	}
-	return &Written{source: s, form: form, name: name}, nil
+	return &Written{source: s, owners: owners, form: form, name: name}, nil
 }
 
 // Diff is the digest of the archive: "sha256:<hex>".

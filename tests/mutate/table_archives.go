@@ -15,6 +15,8 @@ var archives = []mutation{
 	{1, "what one line takes", "scan/archive/registered.go", "if l.line > maxLine {", "if false {"},
 	{1, "an image's digest", "scan/catalog/open.go", "if digest.FromBytes(config).Encoded() != hex {", "if false {"},
 	{1, "a written layer that changes", "scan/archive/written.go", "err == nil && diff != w.diff", "err == nil && diff != w.diff && false"},
+	{1, "owners that no container has", "scan/archive/owners_linux.go", "if st.Uid-o.uid >= idsMapped || st.Gid-o.gid >= idsMapped {", "if false {"},
+	{1, "a rootless daemon's owners", "scan/archive/owners_linux.go", "if st.Uid != 0 {", "if false {"},
 	{1, "a mount record's layer", "scan/layerdb/layerdb.go", "if !scan.IsLayerID(id) {", "if false {"},
 	{1, "a mount record's parent", "scan/layerdb/layerdb.go", "err == nil && !IsDigest(parent)", "false"},
 	{1, "a chain's id", "scan/layerdb/layerdb.go", "case ChainID(parent, l.Diff) != chain:", "case false:"},
