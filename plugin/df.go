@@ -31,7 +31,8 @@ func newUsageCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 		Use:   "df [OPTIONS]",
 		Short: "Show what takes the space below the data root",
 		Long: "Show what takes the space below the data root: one walk of all of it, each inode in one\n" +
-			"line, so that the lines add up. Next to it stands what docker system df says.\n\n" +
+			"line, so that the lines add up; blocks that files share count once.\n" +
+			"Next to it stands what docker system df says.\n\n" +
 			"Sizes are what is taken on disk. The walk enters no other file system." +
 			exitHelp(exitDone, exitError, exitPartly, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),

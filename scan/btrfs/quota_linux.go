@@ -21,6 +21,9 @@ func QuotaOf(fd int) Quota {
 	return Quota{trusted: le.Uint64(status[flags:])&(on|rescan|inconsistent|simple) == on}
 }
 
+// Trusted reports whether what is in a subvolume alone is counted.
+func (q Quota) Trusted() bool { return q.trusted }
+
 // Exclusive is how much of a subvolume, of which a directory is open, is in no
 // other, in bytes. It is false where that is not known.
 func (q Quota) Exclusive(dir int, s Subvolume) (bytes int64, ok bool) {

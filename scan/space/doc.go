@@ -6,7 +6,8 @@
 // orphans in their own; the rest goes by where it lies. A name that no Docker
 // makes is unknown, and listed.
 //
-// Bytes are those on disk (st_blocks × 512), an inode with several names once.
+// Bytes are those on disk (st_blocks × 512), an inode with several names once, and
+// so are blocks that files share: reflinks of an XFS, snapshots of a btrfs.
 // The walk enters no mount: what lies on another file system is listed by its
 // mount point. Files that were removed and that a process has open are no part
 // of the walk; the scan knows them (Host.Removed).

@@ -11,7 +11,7 @@ type Item struct {
 	Finding  *scan.Finding // what was judged; nil for the rest
 	Bytes    int64
 	Inodes   int64
-	AtMost   bool   // others have some of Bytes too, and no quota group tells how much: on btrfs
+	AtMost   bool   // others have some of Bytes too, and how much could not be told: on btrfs
 	Complete bool   // false: some part could not be read, and Bytes is a lower bound
 	Problem  string // the first thing that could not be read
 }

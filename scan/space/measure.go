@@ -43,6 +43,9 @@ func (p *partition) walk(ctx context.Context, progress func(done, total int)) er
 					return err
 				}
 				c.own = &u
+				if c.extents, c.told, err = p.extents(ctx, c.name); err != nil {
+					return err
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -57,10 +60,11 @@ func (p *partition) walk(ctx context.Context, progress func(done, total int)) er
 }
 
 // book enters what was walked. An inode with several names is booked where the
-// first of them is.
+// first of them is, and so are blocks that several files share.
 func (p *partition) book() {
 	l := p.ledger
 	booked := map[scan.FileKey]bool{}
+	p.bookOnce()
 	for _, c := range p.parcels {
 		for _, s := range c.own.Shared {
 			if !booked[s.FileKey] {

@@ -11,6 +11,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/scan/usage"
 )
 
 // A parcel is a part of the data root that is walked at once.
@@ -18,6 +19,9 @@ type parcel struct {
 	name string
 	item *Item
 	own  *scan.Usage // its own inode alone: what is below it are other parcels; nil: it is walked
+
+	extents []usage.Extent // what its files may share with others
+	told    bool           // those are all
 }
 
 // A partition cuts a data root into parcels that do not overlap and leave

@@ -80,6 +80,12 @@ func (d *Disk) Walk(ctx context.Context, watch scan.Watch, names ...string) (sca
 	return d.walker.Walk(ctx, d.root, watch, names...)
 }
 
+// Extents lists what files at and below the names may share with others; see
+// [usage.Walker].
+func (d *Disk) Extents(ctx context.Context, names ...string) (list []usage.Extent, complete bool, err error) {
+	return d.walker.Extents(ctx, d.root, names...)
+}
+
 // fail puts the name in front of what the kernel says.
 func fail(name string, err error) error {
 	if err == unix.ELOOP {

@@ -14,6 +14,12 @@ func (w *worker) file(f *frame, name []byte, st *beneath.Stat) {
 		w.problem(f.at, string(name), errMount)
 		return
 	}
+	if w.extents != nil {
+		if st.Links <= 1 || w.link(f, st) {
+			w.shared(f, name, st)
+		}
+		return
+	}
 	if st.Links <= 1 {
 		w.count(f, st)
 	} else if first := w.link(f, st); !first {

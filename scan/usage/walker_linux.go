@@ -70,6 +70,8 @@ type walk struct {
 	asked sync.Once
 	quota btrfs.Quota // of the file system that subvolumes are met on
 
+	extents *extents // nil: it adds up
+
 	mu     sync.Mutex
 	linked map[scan.FileKey]scan.SharedFile // inodes with more than one name
 	sum    sum
