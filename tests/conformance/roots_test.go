@@ -88,7 +88,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 	dirs := map[scan.Kind][]string{
 		scan.KindLayer: {b.Dir}, scan.KindPart: {b.Dir, b.Name + "/layers", b.Name + "/mnt"}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
 		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {".", "tmp", "tmp-old", "graph/_tmp", layerdb + "tmp", "plugins", "plugins/tmp"}, scan.KindContainer: {"containers"},
-		scan.KindBackend: {".", "image"}, scan.KindRoot: {"."}, scan.KindMountPoint: {"rootfs/overlayfs"}, scan.KindCache: {"."},
+		scan.KindBackend: {".", "image"}, scan.KindRoot: {"."}, scan.KindVolume: {"volumes"}, scan.KindMountPoint: {"rootfs/overlayfs"}, scan.KindCache: {"."},
 	}
 	for _, dir := range dirs[kind] {
 		if filepath.Dir(p) == dir {

@@ -77,7 +77,7 @@ func (h *host) assertFindings(t *testing.T, wants []want) {
 	// Too young by last change, whatever the daemon's start says.
 	young := slices.Clone(wants)
 	for i, w := range young {
-		if w.verdict == "orphan" && (w.kind == "rw-layer" || w.kind == "container" || w.kind == "backend") {
+		if w.verdict == "orphan" && (w.kind == "rw-layer" || w.kind == "container" || w.kind == "volume" || w.kind == "backend") {
 			young[i].verdict = "young"
 		}
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/storage"
-	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 )
 
@@ -54,7 +53,7 @@ func (d *Daemon) truth(t TB, tries int, gone func(error) bool) Live {
 	c, ctx := d.client(t)
 	defer c.Close()
 	a := &asking{d: d, c: c, live: Live{}, gone: gone}
-	for _, ask := range []func(context.Context) error{a.images, a.containers, a.volumes, a.builds} {
+	for _, ask := range []func(context.Context) error{a.images, a.containers, a.builds} {
 		err := ask(ctx)
 		for n := 1; err != nil && n < tries; n++ {
 			time.Sleep(100 * time.Millisecond)
@@ -131,6 +130,11 @@ func (a *asking) container(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	for _, m := range i.Mounts {
+		if m.Name != "" {
+			a.live["volumes/"+m.Name] = who
+		}
+	}
 	record := a.d.MountRecord(i.ID)
 	writable, err := a.word(record + "/mount-id")
 	if err != nil {
@@ -160,17 +164,6 @@ func (a *asking) graph(g storage.DriverData, who string) {
 			a.live[a.d.LayerDir()+"/"+id] = who
 		}
 	}
-}
-
-func (a *asking) volumes(ctx context.Context) error {
-	volumes, err := a.c.VolumeList(ctx, volume.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("volumes: %w", err)
-	}
-	for _, v := range volumes.Volumes {
-		a.live["volumes/"+v.Name] = "volume " + v.Name
-	}
-	return nil
 }
 
 func (a *asking) builds(ctx context.Context) error {
