@@ -18,6 +18,9 @@ type Policy struct {
 	OmitUsed bool
 	// AllVolumes says that prune takes unused volumes that somebody named, too.
 	AllVolumes bool
+	// IncludePrecious says that prune takes what holds data that nobody can make
+	// again, too.
+	IncludePrecious bool
 	// Walk are things, by their first part, that are walked though nothing
 	// goes by itself that is of their type: the user named them.
 	Walk map[Node]bool

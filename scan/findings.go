@@ -99,7 +99,7 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 		}
 		return ""
 	case DefaultUnlessPrecious:
-		return f.holds()
+		return c.holds(f)
 	case DefaultUnlessNamed, DefaultAllVolumes:
 		return c.volumeException(f)
 	case DefaultNever:
@@ -108,9 +108,10 @@ func (c *classifier) exception(f *Finding, contract *Contract) string {
 	return "only if it is named"
 }
 
-// holds says what a precious finding holds; "" of any other.
-func (f *Finding) holds() string {
-	if !f.Precious {
+// holds says what a precious finding holds; "" of any other, and if prune takes
+// those too.
+func (c *classifier) holds(f *Finding) string {
+	if !f.Precious || c.p.IncludePrecious {
 		return ""
 	}
 	return "it holds " + strings.Join(f.Size().Telling, ", ")
@@ -125,8 +126,8 @@ func (c *classifier) volumeException(f *Finding) string {
 		}
 	}
 	switch host := &c.g.Host; {
-	case f.Precious:
-		return f.holds()
+	case c.holds(f) != "":
+		return c.holds(f)
 	case c.p.AllVolumes:
 		return ""
 	case f.Type == TypeBuilder:

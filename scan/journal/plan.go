@@ -21,6 +21,8 @@ const (
 	Quarantine Remover = "quarantine" // renamed to where it waits to be restored or freed
 	Free       Remover = "free"       // renamed aside, and unlinked after the second look
 	Marker     Remover = "marker"     // left to the daemon, which deletes what is marked as being removed when it stops (20.10 on)
+	Link       Remover = "link"       // a volume: its files get second names where it waits to be restored or freed, then the daemon removes it
+	Daemon     Remover = "daemon"     // a volume: the daemon removes it, for good
 )
 
 // A Plan is what a run would do, in order. It is data: it can be shown,
@@ -50,9 +52,18 @@ type Step struct {
 	Shields []scan.Node    `json:"shields,omitempty"` // what could not be judged because of it, and never is (rule 16)
 	Cause   string         `json:"cause"`             // why it may go
 	Was     string         `json:"was,omitempty"`
+	Volume  *Volume        `json:"volume,omitempty"`  // of a volume that the daemon removes: what it says of it
 	Named   bool           `json:"named,omitempty"`   // the user named it: rm, not prune
 	Damaged bool           `json:"damaged,omitempty"` // a record whose data is gone: check --repair
 	After   []int          `json:"after,omitempty"`   // steps that must have gone before
+}
+
+// A Volume is what the daemon needs to be told to make a volume again.
+type Volume struct {
+	Name    string            `json:"name"`
+	Driver  string            `json:"driver"`
+	Options map[string]string `json:"options,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
 }
 
 // A Move takes one directory or file away from its path.
@@ -83,13 +94,20 @@ func (i Identity) Fits(other Identity) bool {
 		(i.Birth.IsZero() || other.Birth.IsZero() || i.Birth.Equal(other.Birth))
 }
 
+// Waits reports whether what the step takes waits in quarantine.
+func (s *Step) Waits() bool { return s.Remover == Quarantine || s.Remover == Link }
+
+// maxName is how long a name can be.
+const maxName = 255
+
 // Place is where a run puts what a move of a step takes, below the data root.
 func (s *Step) Place(run string, move int) string {
 	dir := "trash"
-	if s.Remover == Quarantine {
+	if s.Waits() {
 		dir = "held"
 	}
-	return path.Join(RunDir(run), dir, fmt.Sprintf("%d.%d=%s", s.ID, move, path.Base(s.Moves[move].From)))
+	name := fmt.Sprintf("%d.%d=%s", s.ID, move, path.Base(s.Moves[move].From))
+	return path.Join(RunDir(run), dir, name[:min(len(name), maxName)])
 }
 
 // Step returns the step of a number, or nil.

@@ -23,6 +23,7 @@ const (
 	Looked  Kind = "looked"  // everything was renamed and looked at again: Steps are to be carried to their end, all others were put back
 	Done    Kind = "done"    // what became of each step
 	Restore Kind = "restore" // Steps are to be brought back from quarantine
+	Made    Kind = "made"    // for the volume of one of Steps that is being brought back the daemon made an empty one, Is
 	Purge   Kind = "purge"   // Steps in quarantine are to be freed for good
 )
 
@@ -34,7 +35,9 @@ type Record struct {
 	Plan    *Plan         `json:"plan,omitempty"`     // of Begun
 	Owner   *scan.Process `json:"owner,omitempty"`    // of Begun: the daemon; nil if none ran
 	Until   time.Time     `json:"until,omitzero"`     // of Begun: when the quarantine ends
-	Steps   []int         `json:"steps,omitempty"`    // of Looked, Restore and Purge
+	Steps   []int         `json:"steps,omitempty"`    // of Looked, Restore, Made and Purge
+	As      string        `json:"as,omitempty"`       // of Restore: the name that a volume gets, if not its own
+	Is      Identity      `json:"is,omitzero"`        // of Made
 	Results []Outcome     `json:"outcomes,omitempty"` // of Done
 }
 
@@ -73,7 +76,7 @@ func (r *Record) Line() ([]byte, error) {
 // off: it announced something that was not begun. Any other line that is not
 // understood is an error, for it may say what must not be touched.
 func Parse(id string, data []byte) (*Run, error) {
-	run := &Run{ID: id, taken: map[int]bool{}, intents: map[int]Kind{}}
+	run := &Run{ID: id, taken: map[int]bool{}, intents: map[int]intent{}}
 	for n := 1; len(data) > 0; n++ {
 		line, rest, ended := bytes.Cut(data, []byte("\n"))
 		if !ended {
@@ -119,7 +122,16 @@ func (run *Run) add(r *Record) error {
 	case Done:
 		run.Done, run.Outcomes = true, r.Results
 	case Restore:
+		if r.As != "" && !scan.IsVolumeName(r.As) {
+			return fmt.Errorf("%q is not a volume's name", r.As)
+		}
 		run.intend(r)
+	case Made:
+		for _, id := range r.Steps {
+			was := run.intents[id]
+			was.made = &r.Is
+			run.intents[id] = was
+		}
 	case Purge:
 		run.intend(r)
 	default:
@@ -157,6 +169,6 @@ func (run *Run) begin(r *Record) error {
 // last counts.
 func (run *Run) intend(r *Record) {
 	for _, id := range r.Steps {
-		run.intents[id] = r.Kind
+		run.intents[id] = intent{kind: r.Kind, time: r.Time, as: r.As}
 	}
 }

@@ -40,18 +40,37 @@ type Run struct {
 	Done     bool
 	Outcomes []Outcome
 
-	taken   map[int]bool // by Looked
-	intents map[int]Kind // of steps: Restore or Purge, whichever came last
+	taken   map[int]bool   // by Looked
+	intents map[int]intent // of steps: Restore or Purge, whichever came last
+}
+
+// An intent is what is meant to become of a step in quarantine.
+type intent struct {
+	kind Kind
+	time time.Time
+	as   string
+	made *Identity
 }
 
 // Taken reports whether a step was to be carried to its end.
 func (run *Run) Taken(step int) bool { return run.taken[step] }
 
 // Restored reports whether a step was to be brought back from quarantine.
-func (run *Run) Restored(step int) bool { return run.intents[step] == Restore }
+func (run *Run) Restored(step int) bool { return run.intents[step].kind == Restore }
+
+// RestoreAs is the name that a volume was to be brought back under, "" if that
+// is its own, and when that was said.
+func (run *Run) RestoreAs(step int) (name string, said time.Time) {
+	i := run.intents[step]
+	return i.as, i.time
+}
+
+// Made is the volume that the daemon has made to bring a step back into; nil if
+// it has not.
+func (run *Run) Made(step int) *Identity { return run.intents[step].made }
 
 // Purged reports whether a step in quarantine was to be freed for good.
-func (run *Run) Purged(step int) bool { return run.intents[step] == Purge }
+func (run *Run) Purged(step int) bool { return run.intents[step].kind == Purge }
 
 // Read reads all runs of a data root, the oldest first. What cannot be read
 // is an error: it may say what must not be touched.

@@ -81,6 +81,9 @@ func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 		places[s.Moves[i].From] = place
 	}
 	q.shield(run, s)
+	if s.Remover == journal.Link && run.ID == q.in.Run {
+		return nil // its files have second names; the volume is where it was, until the daemon removes it
+	}
 	if s.Marker != "" {
 		return q.marked(run, s)
 	}
@@ -89,9 +92,12 @@ func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 		q.held++
 		q.aside(run, s, places)
 		q.pin(run, s)
+		if run.Restored(s.ID) {
+			q.restored(run, s) // a part of it is back
+		}
 	case run.Restored(s.ID):
 		q.restored(run, s)
-	case run.Purged(s.ID), run.Taken(s.ID) && s.Remover != journal.Quarantine:
+	case run.Purged(s.ID), run.Taken(s.ID) && !s.Waits():
 		q.pin(run, s)
 	}
 	return nil
@@ -165,7 +171,7 @@ func (q *quarantine) what(run *journal.Run, s *journal.Step) string {
 		return ""
 	case !run.Done:
 		return "taken by run " + run.ID + ", which has not ended: it goes on, or the next prune puts it back or ends it"
-	case s.Remover != journal.Quarantine:
+	case !s.Waits():
 		return "taken by run " + run.ID + ", which could not free it: the next prune does"
 	case run.Until.IsZero():
 		return "in quarantine of run " + run.ID
@@ -182,7 +188,11 @@ func (q *quarantine) restored(run *journal.Run, s *journal.Step) {
 	if s.Damaged || named {
 		return
 	}
+	as, _ := run.RestoreAs(s.ID)
 	for _, o := range s.Objects {
+		if as != "" {
+			o = &scan.Object{Node: scan.VolumeNode(as)}
+		}
 		if !q.in.Named[o.Node] {
 			q.g.Keep(o.Node, "restored from run "+run.ID, journal.File(run.ID))
 		}
