@@ -39,8 +39,9 @@ type warning struct {
 	until   string    // when that ends
 	expired breakdown // in quarantine until now, freed for good
 	filters []string
-	next    string // which storage driver the daemon chooses when it starts; "" if that stays
-	dry     bool   // nothing of it is done
+	volumes []string // the names of those that go
+	next    string   // which storage driver the daemon chooses when it starts; "" if that stays
+	dry     bool     // nothing of it is done
 
 	exportable bool // images go that export can write
 }
@@ -61,6 +62,9 @@ func (w *warning) text() string {
 	list("remove:", w.now.lines())
 	list("put into quarantine until "+w.until+":", w.aside.lines())
 	list("free for good, from quarantine:", w.expired.lines())
+	if len(w.volumes) > 0 {
+		b.WriteString("Volumes that go: " + strings.Join(w.volumes, ", ") + "\n")
+	}
 	if w.next != "" {
 		b.WriteString(w.next + "\n")
 	}

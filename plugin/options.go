@@ -23,6 +23,8 @@ type globalOptions struct {
 	allowShortGrace bool
 	allowQuickLooks bool
 	keepDir         string
+	allVolumes      bool // of prune
+	includePrecious bool // of prune
 }
 
 // install binds the options to their flags.
@@ -40,7 +42,7 @@ func (o *globalOptions) install(flags *pflag.FlagSet) {
 // policy is how the user wants findings to be judged, with the defaults of
 // the docker CLI's config file.
 func (o *globalOptions) policy(config *configfile.ConfigFile, now time.Time) (scan.Policy, error) {
-	p := scan.Policy{Now: now, Grace: scan.DefaultGrace}
+	p := scan.Policy{Now: now, Grace: scan.DefaultGrace, AllVolumes: o.allVolumes, IncludePrecious: o.includePrecious}
 	configured, err := configuredDefaults(config)
 	if err != nil {
 		return p, err

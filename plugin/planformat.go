@@ -24,7 +24,9 @@ func goes(r journal.Remover) string {
 	switch r {
 	case journal.Adopt:
 		return "by the daemon"
-	case journal.Quarantine:
+	case journal.Daemon:
+		return "by the daemon"
+	case journal.Quarantine, journal.Link:
 		return "to quarantine"
 	case journal.Marker:
 		return "at daemon stop"

@@ -22,6 +22,7 @@ import (
 type pruneOptions struct {
 	removeOptions
 	filter          filter
+	allVolumes      bool
 	includePrecious bool
 	maxItems        uint
 	maxSpace        size
@@ -54,7 +55,8 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	options.install(cmd)
 	f := cmd.Flags()
 	f.Var(&options.filter, "filter", `Provide filter values (e.g. "label!=protected")`)
-	f.BoolVar(&options.includePrecious, "include-precious", false, "Also take what holds data that nobody can make again, such as databases")
+	f.BoolVar(&options.allVolumes, "all-volumes", false, "Also take unused volumes that somebody named, and those of builders")
+	f.BoolVar(&options.includePrecious, "include-precious", false, "Also take what holds data that nobody can make again, such as databases, once its name is typed")
 	f.UintVar(&options.maxItems, "max-items", 0, "Remove at most so many")
 	f.Var(&options.maxSpace, "max-space", "Remove at most so many bytes (e.g. 10GB)")
 	f.Var(&options.minFree, "min-free", "Remove only until so many bytes of the file system are free (e.g. 20GB)")
@@ -75,7 +77,7 @@ func (o *pruneOptions) check() error {
 		if driver.Named(o.backend) == nil {
 			return usageError("invalid --backend %s (valid: %s)", scan.Printable(o.backend), strings.Join(valuesOf("backend"), ", "))
 		}
-		if o.plan != "" || o.includePrecious || o.limits() != (prune.Limits{}) || o.minFree != 0 || len(o.filter.given) > 0 {
+		if o.plan != "" || o.allVolumes || o.includePrecious || o.limits() != (prune.Limits{}) || o.minFree != 0 || len(o.filter.given) > 0 {
 			return usageError("conflicting options: --backend says what goes, and nothing else can")
 		}
 	}
@@ -85,7 +87,7 @@ func (o *pruneOptions) check() error {
 		}
 		return nil
 	}
-	if o.savePlan != "" || o.purge || o.includePrecious || o.limits() != (prune.Limits{}) || o.minFree != 0 || len(o.filter.given) > 0 {
+	if o.savePlan != "" || o.purge || o.allVolumes || o.includePrecious || o.limits() != (prune.Limits{}) || o.minFree != 0 || len(o.filter.given) > 0 {
 		return usageError("conflicting options: --plan says what goes, and nothing else can")
 	}
 	return nil
@@ -124,6 +126,7 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 			return err
 		}
 	}
+	global.allVolumes, global.includePrecious = options.allVolumes, options.includePrecious
 	r, err := global.removal(ctx, dockerCLI, &options.removeOptions, options.dryRun || options.savePlan != "")
 	if err != nil {
 		return err
@@ -154,11 +157,11 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pruneFilter) error {
 	var candidates []*scan.Finding
 	for _, f := range r.seen.findings {
-		wanted := f.Default || options.includePrecious && f.Precious
-		if f.Verdict == scan.Orphan && wanted && filter.matchName(f, &r.seen.graph.Host) {
+		if f.Verdict == scan.Orphan && f.Default && filter.matchName(f, &r.seen.graph.Host) {
 			candidates = append(candidates, f)
 		}
 	}
+	candidates = r.possible(candidates)
 	if err := r.seen.measure(ctx, candidates, r.progress); err != nil {
 		return err
 	}

@@ -23,7 +23,11 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 		if err != nil {
 			return nil, err
 		}
-		return &session{Runner: &prune.Runner{Tree: in.Tree, Now: time.Now}, in: in, close: done}, nil
+		s := &session{Runner: &prune.Runner{Tree: in.Tree, Now: time.Now}, in: in, close: done}
+		if in.Daemon != nil {
+			s.Volumes = prune.VolumesOf(dockerCLI.Client())
+		}
+		return s, nil
 	}
 	s, err := o.session(ctx, dockerCLI, newProgress(dockerCLI.Err()), sessionOptions{
 		wait: wait, policy: prune.DefaultPolicy(), report: func(prune.Event) {},

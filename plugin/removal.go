@@ -16,7 +16,6 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/archive"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
-	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 // removeOptions are what prune and rm can be told alike.
@@ -182,7 +181,8 @@ func (r *removal) makePlan(limits prune.Limits) {
 	}
 	for i := range r.plan.Steps {
 		s := &r.plan.Steps[i]
-		s.Named = r.before != nil || r.finding(s).NotMine != ""
+		f := r.finding(s)
+		s.Named = r.before != nil || f.NotMine != "" || f.Precious || isVolume(f) // also where a later look is not told what the user wants
 	}
 }
 
@@ -233,6 +233,9 @@ func (r *removal) brake() error {
 	if b := prune.Whole(&r.plan); b != nil && !r.options.allowBackend && problem == nil && r.options.force {
 		problem = brakeError{b}
 	}
+	if names := r.precious(); len(names) > 0 && problem == nil && r.options.force {
+		problem = preciousError{fmt.Errorf("data would go that nobody can make again: %s", strings.Join(names, ", "))}
+	}
 	if problem != nil && r.session == nil {
 		r.wouldNotBegin(problem)
 		return nil
@@ -246,10 +249,11 @@ func (r *removal) warning() *warning {
 		now: breakdown{}, aside: breakdown{}, expired: sumHeld(r.expired), filters: r.filters,
 		until: stamp(time.Now().Add(r.policy.Keep)), next: r.nextStart(),
 		exportable: slices.ContainsFunc(prune.Backends(&r.plan), archive.Readable),
+		volumes:    r.volumeNames(),
 	}
 	for i := range r.plan.Steps {
 		s := &r.plan.Steps[i]
-		if s.Remover == journal.Quarantine {
+		if s.Waits() {
 			w.aside.add(s.Type, prune.Bytes(s))
 		} else {
 			w.now.add(s.Type, prune.Bytes(s))
@@ -279,9 +283,14 @@ func (r *removal) carryOut(ctx context.Context) error {
 }
 
 // ask shows a warning and asks. What takes all that a storage driver left has
-// the person type the driver's name.
+// the person type the driver's name, and what holds data that nobody can make
+// again its own.
 func (r *removal) ask(ctx context.Context) (bool, error) {
-	if names := prune.Backends(&r.plan); len(names) > 0 && !r.options.allowBackend {
+	var names []string
+	if !r.options.allowBackend {
+		names = prune.Backends(&r.plan)
+	}
+	if names = append(names, r.precious()...); len(names) > 0 {
 		return confirmTyped(ctx, r.cli, r.warning().text(), strings.Join(names, " "))
 	}
 	return confirm(ctx, r.cli, r.warning().text())

@@ -34,7 +34,7 @@ type removedJSON struct {
 	ID      string
 	Type    string
 	Backend string
-	Remover string // "adopt", "quarantine", "free"
+	Remover string // "adopt", "quarantine", "free", "marker", "link", "daemon"
 	End     string // "freed", "quarantined", "skipped", …; "planned" of --dry-run
 	Reason  string // why it did not go
 	Bytes   int64

@@ -19,6 +19,7 @@ type restoreOptions struct {
 	last   bool
 	dryRun bool
 	wait   bool
+	as     string
 	what   []string
 }
 
@@ -30,7 +31,9 @@ func newRestoreCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comm
 		Long: "Bring back what is in quarantine, to where it was: all that a run has put there\n" +
 			"(see runs), or single things by their id. What is back is kept, until something\n" +
 			"live names it or you remove it with rm. It works without a daemon too, with\n" +
-			"--data-root." +
+			"--data-root; but a volume that the daemon made is made again by it, and then\n" +
+			"gets its content. A name that another volume has by now is not taken from it:\n" +
+			"--as gives it another." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cobra.ArbitraryArgs),
 		ValidArgsFunction: completeHeld(dockerCLI, global),
@@ -39,12 +42,16 @@ func newRestoreCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comm
 			if (len(args) == 0) != options.last {
 				return usageError("'%s' requires either --last or at least 1 argument", cmd.CommandPath())
 			}
+			if options.as != "" && len(args) != 1 {
+				return usageError("conflicting options: --as is for one volume")
+			}
 			return runRestore(cmd.Context(), dockerCLI, global, options)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&options.last, "last", false, "Bring back all of the last run that has anything in quarantine")
 	f.BoolVar(&options.dryRun, "dry-run", false, "Show what would come back, and change nothing")
+	f.StringVar(&options.as, "as", "", "Bring a volume back under another `NAME`")
 	f.BoolVar(&options.wait, "wait", false, "Wait for another run to end")
 	return cmd
 }
@@ -69,6 +76,9 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 	default:
 		chosen = lastHeld(held)
 	}
+	if options.as != "" && len(chosen) > 1 {
+		return errors.New("--as is for one volume, and more is meant")
+	}
 	slices.Reverse(chosen) // what others lie on went last, and comes back first
 	var back []prune.Held
 	done := "Restored"
@@ -76,13 +86,17 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		done = "Would restore"
 		var problems []error
 		for _, h := range chosen {
-			if err := q.Restorable(h); err != nil {
+			if err := q.Restorable(ctx, h, options.as); err != nil {
 				problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
 				continue
 			}
 			back = append(back, h)
 		}
 		err = errors.Join(problems...)
+	} else if options.as != "" && len(chosen) == 1 {
+		if err = q.RestoreAs(ctx, chosen[0], options.as); err == nil {
+			back = chosen
+		}
 	} else {
 		back, err = q.Restore(ctx, chosen)
 	}
@@ -131,6 +145,12 @@ func restored(back []prune.Held, online bool) string {
 	})
 	if records && online {
 		text += "The daemon reads records of containers when it starts: it sees them again after its next restart.\n"
+	}
+	loose := slices.ContainsFunc(back, func(h prune.Held) bool {
+		return (h.Step.Type == scan.TypeVolume || h.Step.Type == scan.TypeBuilder) && h.Step.Volume == nil
+	})
+	if loose && online {
+		text += "The daemon did not know this volume, and sees it after its next restart.\n"
 	}
 	return text
 }

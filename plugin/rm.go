@@ -25,7 +25,8 @@ func newRemoveCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 		Short:   "Remove one or more orphans",
 		Long: "Remove the orphans that you name, also those that prune leaves to you: what holds\n" +
 			"data that nobody can make again, and what was restored. Anything that is not an\n" +
-			"orphan is refused, with the reason; --force skips the prompt and nothing else.\n" +
+			"orphan is refused, with the reason; --force skips the prompt and nothing else. What\n" +
+			"nobody can make again has its name typed, and does not go by force.\n" +
 			"An ID may be cut, and have its type before it: layer:3f9c. It works without a\n" +
 			"daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
@@ -114,6 +115,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, fmt.Errorf("%s %s: removing volumes is not supported yet", f.Type, shortID(f)))
 		case apart(f) != nil:
 			problems = append(problems, apart(f))
+		case prune.WhyNot(f, r.seen.graph.Host.Online) != "":
+			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), scan.Printable(prune.WhyNot(f, r.seen.graph.Host.Online))))
 		case slices.ContainsFunc(f.Parts, func(o *scan.Object) bool { return o.Medium.Apart() }):
 			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.NotMine))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing

@@ -83,6 +83,9 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 	s.Runner = &prune.Runner{
 		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI, nil), Policy: options.policy, Now: time.Now, Report: options.report,
 	}
+	if in.Daemon != nil {
+		s.Volumes = prune.VolumesOf(dockerCLI.Client())
+	}
 	s.recovered, s.trouble = s.Recover(ctx)
 	if in.Daemon != nil {
 		engine := adopt.Engine(dockerCLI.Client())

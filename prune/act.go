@@ -22,6 +22,9 @@ func (x *run) act(ctx context.Context) error {
 		return errors.Join(err, x.undo("the run was stopped"))
 	}
 	if err := x.free(ctx); err != nil {
+		return errors.Join(err, x.hand(ctx)) // which only takes away what was linked
+	}
+	if err := x.hand(ctx); err != nil {
 		return err
 	}
 	return x.leave(ctx)
@@ -43,7 +46,15 @@ func (x *run) confirm(ctx context.Context) error {
 			continue
 		}
 		s := &x.plan.Steps[i]
-		why := index.differs(index.aside(x.id, s), false)
+		var why string
+		if s.Remover == journal.Link {
+			why = index.differs(s, true)
+		} else {
+			why = index.differs(index.aside(x.id, s), false)
+		}
+		if err := x.loose(ctx, s); why == "" && s.Remover != journal.Link && err != nil {
+			why = err.Error()
+		}
 		if why == "" {
 			record.Steps = append(record.Steps, s.ID)
 			continue
@@ -73,7 +84,7 @@ func (x *index) aside(run string, s *Step) *Step {
 // back puts a step back.
 func (x *run) back(i int, why string) error {
 	x.taken[i] = false
-	if err := x.putBack(x.id, &x.plan.Steps[i]); err != nil {
+	if err := x.putBack(x.id, &x.plan.Steps[i], ""); err != nil {
 		x.end(i, journal.Left, why+"; it could not be put back: "+err.Error())
 		return err
 	}
@@ -99,7 +110,7 @@ func (x *run) free(ctx context.Context) error {
 	_, err := x.Disk.RemoveTree(ctx, trash)
 	for i := range x.plan.Steps {
 		s := &x.plan.Steps[i]
-		if !x.taken[i] {
+		if !x.taken[i] || s.Remover == journal.Link { // those are the daemon's
 			continue
 		}
 		x.ends[i].Bytes = Bytes(s)
@@ -133,7 +144,7 @@ func (x *run) leave(ctx context.Context) error {
 			x.leaveBatch(ctx, seen, due)
 			due = nil
 		}
-		if i < len(x.plan.Steps) && x.plan.Steps[i].Moves == nil && x.ends[i].End == "" {
+		if i < len(x.plan.Steps) && x.plan.Steps[i].Moves == nil && x.plan.Steps[i].Volume == nil && x.ends[i].End == "" {
 			due = append(due, &x.plan.Steps[i])
 		}
 		if err := ctx.Err(); err != nil {

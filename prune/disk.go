@@ -3,6 +3,8 @@ package prune
 import (
 	"context"
 	"errors"
+
+	"github.com/docker-orphans/docker-orphans/prune/linked"
 )
 
 // A Disk is the data root as a run writes to it: every change that a run
@@ -33,6 +35,23 @@ type Disk interface {
 	Free() (int64, error)
 	// Sync returns once the names in a directory are on stable storage.
 	Sync(dir string) error
+	Linker
+}
+
+// A Linker is the part of a [Disk] that volumes need: what the daemon is to
+// remove is linked first, for it unlinks at once.
+type Linker interface {
+	// LinkTree makes a copy of a directory, of links (package linked), and
+	// returns once it is on stable storage. After an error part of it is there.
+	LinkTree(ctx context.Context, from, to string) (linked.Sum, error)
+	// CompareTree checks that a directory has nothing that its copy has not:
+	// linked.ErrDiffers if it has.
+	CompareTree(ctx context.Context, from, copied string) (linked.Sum, error)
+	// Like gives a directory the owner, mode, attributes and times of another.
+	Like(from, to string) error
+	// Mounted is an error if anything is mounted at or below a name, or from
+	// there, in any mount namespace; or if that cannot be told (rule 6).
+	Mounted(ctx context.Context, name string) error
 }
 
 // ErrOtherMount is the error of a name that lies on another mount than the

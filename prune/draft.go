@@ -34,7 +34,7 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if !d.repair && (byHand(f, d.online) || markable(g, f)) && o.takes(f) {
+		if !d.repair && (byHand(f, d.online) || markable(g, f)) && WhyNot(f, d.online) == "" && o.takes(f) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}
@@ -54,8 +54,12 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 // what goes only if it is named is not meant by all.
 func (o *Options) takes(f *scan.Finding) bool {
 	switch scan.ContractOf(f.Type).Default {
-	case scan.DefaultNever, scan.DefaultUnlessNamed, scan.DefaultAllVolumes: // how volumes go is not known here yet
+	case scan.DefaultNever:
 		return false
+	case scan.DefaultUnlessNamed, scan.DefaultAllVolumes:
+		if o.Take == nil {
+			return f.Default
+		}
 	case scan.DefaultNo:
 		return o.Take != nil && o.Take(f)
 	}
@@ -123,10 +127,10 @@ func (d *draft) needed() map[*scan.Finding]bool {
 			if needed[f] {
 				continue
 			}
-			aside := d.remover(f) == journal.Quarantine
+			aside := d.waits(f)
 			for _, i := range sooner {
 				by := d.orphans[i]
-				stays := d.remover(by) == journal.Quarantine && !aside || d.remover(by) == journal.Marker
+				stays := d.waits(by) && !aside || d.remover(by) == journal.Marker
 				if needed[by] || stays {
 					needed[f], again = true, true
 				}

@@ -33,7 +33,7 @@ func (l Limits) Choose(p *Plan) map[scan.Node]bool {
 		}
 		chosen[s.Objects[0].Node] = true
 		space += size
-		if s.Remover != journal.Quarantine && s.Remover != journal.Marker {
+		if !s.Waits() && s.Remover != journal.Marker {
 			free += size
 		}
 	}

@@ -53,7 +53,7 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 			s.Shields = shields(g, findings, f)
 		}
 		switch s.Remover {
-		case journal.Adopt:
+		case journal.Adopt, journal.Daemon:
 		case journal.Marker:
 			s.Marker = marker(f)
 		default:
@@ -71,17 +71,27 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 	switch {
 	case d.repair:
 		return journal.Quarantine
+	case listed(f, d.online) && d.purge:
+		return journal.Daemon
+	case listed(f, d.online):
+		return journal.Link
 	case f.Type == scan.TypeImageLayer && d.online:
 		return journal.Adopt
 	case !byHand(f, d.online):
 		return journal.Marker
 	case d.purge:
 		return journal.Free
-	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend, f.Type == scan.TypeBuild, f.OfPlugin(),
+	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend, f.Type == scan.TypeBuild, isVolume(f.Type), f.OfPlugin(),
 		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old): // rule 11: it may be a container's, or an image's whose only record is lost
 		return journal.Quarantine
 	}
 	return journal.Free
+}
+
+// waits reports whether a finding goes to quarantine.
+func (d *draft) waits(f *scan.Finding) bool {
+	r := d.remover(f)
+	return r == journal.Quarantine || r == journal.Link
 }
 
 // moves lists what goes by hand: the data first, then the links that lead to

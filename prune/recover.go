@@ -91,6 +91,9 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 	if s.Marker != "" {
 		return o, r.withdraw(s)
 	}
+	if s.Remover == journal.Link {
+		return r.recoverLinked(ctx, run, s)
+	}
 	freed := run.Taken(s.ID) && s.Remover == journal.Free || run.Purged(s.ID)
 	switch {
 	case !r.Aside(run.ID, s):
@@ -103,7 +106,11 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 		return o, r.unlink(ctx, run.ID, s)
 	case run.Restored(s.ID), !run.Taken(s.ID):
 		o.End = journal.PutBack
-		err := r.putBack(run.ID, s)
+		as := ""
+		if run.Restored(s.ID) {
+			as, _ = run.RestoreAs(s.ID)
+		}
+		err := r.putBack(run.ID, s, as)
 		if errors.Is(err, fs.ErrExist) && r.superseded(run.ID, s) {
 			o.Reason = "the run was interrupted, and the daemon has registered the layer anew since"
 			err = r.unlink(ctx, run.ID, s)

@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func (r *Runner) Held() ([]Held, error) {
 			continue
 		}
 		for i := range run.Plan.Steps {
-			if s := &run.Plan.Steps[i]; s.Remover == journal.Quarantine && r.Aside(run.ID, s) {
+			if s := &run.Plan.Steps[i]; s.Waits() && r.Aside(run.ID, s) {
 				held = append(held, Held{run, s})
 			}
 		}
@@ -48,7 +49,7 @@ func (r *Runner) Restore(ctx context.Context, held []Held) (restored []Held, err
 		if err := ctx.Err(); err != nil {
 			return restored, err
 		}
-		if err := r.restore(h); err != nil {
+		if err := r.restore(ctx, h, ""); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
 			continue
 		}
@@ -57,14 +58,29 @@ func (r *Runner) Restore(ctx context.Context, held []Held) (restored []Held, err
 	return restored, errors.Join(problems...)
 }
 
-func (r *Runner) restore(h Held) error {
-	if err := r.restorable(h); err != nil {
+// RestoreAs is Restore for a volume that gets another name.
+func (r *Runner) RestoreAs(ctx context.Context, h Held, name string) error {
+	if err := r.restore(ctx, h, name); err != nil {
+		return fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err)
+	}
+	return nil
+}
+
+func (r *Runner) restore(ctx context.Context, h Held, as string) error {
+	if err := r.restorable(ctx, h, as); err != nil {
 		return err
 	}
-	if err := r.append(h.Run.ID, journal.Record{Kind: journal.Restore, Steps: []int{h.Step.ID}}); err != nil {
+	said := r.Now()
+	if err := r.append(h.Run.ID, journal.Record{Kind: journal.Restore, Steps: []int{h.Step.ID}, As: as}); err != nil {
 		return err
 	}
-	if err := r.putBack(h.Run.ID, h.Step); err != nil {
+	var err error
+	if h.Step.Remover == journal.Link {
+		err = r.remake(ctx, h.Run.ID, h.Step, remaking{as: as, said: said})
+	} else {
+		err = r.putBack(h.Run.ID, h.Step, as)
+	}
+	if err != nil {
 		return err
 	}
 	r.tidy(h.Run.ID)
@@ -74,15 +90,30 @@ func (r *Runner) restore(h Held) error {
 // restorable checks, before anything is moved, that nothing stands in the
 // way, that the directories are still there (one is never made: rule 13) and
 // that what the step's layers lie on is.
-func (r *Runner) restorable(h Held) error {
+func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
+	if err := nameable(h.Step, as); err != nil {
+		return err
+	}
+	if h.Step.Remover == journal.Link {
+		return r.makable(ctx, cmp.Or(as, h.Step.Volume.Name))
+	}
+	if isVolume(h.Step.Type) {
+		if err := r.unknown(ctx, path.Base(target(h.Step, 0, as))); err != nil {
+			return takenError{err}
+		}
+	}
 	for m := range h.Step.Moves {
 		mv := &h.Step.Moves[m]
 		if _, err := r.Tree.Stat(h.Step.Place(h.Run.ID, m)); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if _, err := r.Tree.Stat(mv.From); !errors.Is(err, fs.ErrNotExist) {
+		to := target(h.Step, m, as)
+		if _, err := r.Tree.Stat(to); !errors.Is(err, fs.ErrNotExist) {
 			if err == nil {
-				err = fmt.Errorf("%s: something else is there now", mv.From)
+				err = fmt.Errorf("%s: something else is there now", to)
+			}
+			if isVolume(h.Step.Type) {
+				err = takenError{err}
 			}
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/docker-orphans/docker-orphans/prune/linked"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/process"
@@ -50,13 +51,15 @@ type Event struct {
 // A Runner removes what plans say from one data root. Its fields are set
 // once; the lock of the state directory is held by whoever made it.
 type Runner struct {
-	Tree   scan.Tree
-	Disk   Disk
-	Look   Looker
-	Adopt  Adopter // nil: no daemon runs
-	Policy Policy
-	Now    func() time.Time
-	Report func(Event)
+	Tree  scan.Tree
+	Disk  Disk
+	Look  Looker
+	Adopt Adopter // nil: no daemon runs
+	// Volumes is the daemon as it removes and makes volumes; nil: none runs.
+	Volumes Volumes
+	Policy  Policy
+	Now     func() time.Time
+	Report  func(Event)
 }
 
 // A run is one execution of a plan.
@@ -66,10 +69,11 @@ type run struct {
 	plan   Plan
 	owner  *scan.Process // the daemon that the plan was made under; nil if none ran
 	named  map[scan.Node]bool
-	ends   []Outcome // by step; an empty End is not decided yet
-	taken  []bool    // by step: all its moves were made
-	looked time.Time // when the last look ended: one that takes long must not come before each step
-	since  int       // steps since
+	ends   []Outcome          // by step; an empty End is not decided yet
+	taken  []bool             // by step: all its moves were made, or it was linked
+	sums   map[int]linked.Sum // by step: of a volume that was linked
+	looked time.Time          // when the last look ended: one that takes long must not come before each step
+	since  int                // steps since
 }
 
 // errStop ends a run early; what was taken and not looked at is put back.
@@ -84,6 +88,7 @@ func (r *Runner) Execute(ctx context.Context, plan Plan, owner *scan.Process) (*
 	x := &run{
 		Runner: r, id: newRunID(r.Now()), plan: plan, owner: owner, named: map[scan.Node]bool{},
 		ends: make([]Outcome, len(plan.Steps)), taken: make([]bool, len(plan.Steps)),
+		sums: map[int]linked.Sum{},
 	}
 	for i := range plan.Steps {
 		x.ends[i].Step = plan.Steps[i].ID
@@ -103,6 +108,7 @@ func (r *Runner) Execute(ctx context.Context, plan Plan, owner *scan.Process) (*
 	}
 	x.compare(seen)
 	x.refresh(seen)
+	x.ask(ctx)
 	if err := x.begin(); err != nil {
 		return nil, err
 	}

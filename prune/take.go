@@ -61,7 +61,7 @@ func (x *run) take(ctx context.Context) error {
 			continue
 		}
 		x.since++
-		if err := x.takeStep(i); err != nil {
+		if err := x.takeStep(ctx, i); err != nil {
 			x.end(i, journal.Skipped, err.Error())
 			if errors.Is(err, errStop) {
 				return err
@@ -73,11 +73,17 @@ func (x *run) take(ctx context.Context) error {
 }
 
 // takeStep makes all moves of a step, or none.
-func (x *run) takeStep(i int) error {
+func (x *run) takeStep(ctx context.Context, i int) error {
 	s := &x.plan.Steps[i]
+	if s.Remover == journal.Link {
+		return x.link(ctx, i)
+	}
+	if err := x.loose(ctx, s); err != nil {
+		return err
+	}
 	for m := range s.Moves {
 		if err := x.move(s, m); err != nil {
-			if back := x.putBack(x.id, s); back != nil {
+			if back := x.putBack(x.id, s, ""); back != nil {
 				return fmt.Errorf("%w; and could not be put back: %w: %w", err, back, errStop)
 			}
 			return err
@@ -178,8 +184,12 @@ func fits(tree scan.Tree, mv *journal.Move, name string) error {
 }
 
 // putBack returns what lies in a step's places to where it was, the record
-// last. What is not there was not taken, or is back already.
-func (r *Runner) putBack(run string, s *Step) error {
+// last; a volume under another name, if that is not "". What is not there was not
+// taken, or is back already.
+func (r *Runner) putBack(run string, s *Step, as string) error {
+	if s.Remover == journal.Link {
+		return r.unlinkCopy(run, s)
+	}
 	for m := range s.Moves {
 		if recordsFirst(s) {
 			m = len(s.Moves) - 1 - m
@@ -196,7 +206,7 @@ func (r *Runner) putBack(run string, s *Step) error {
 				return err
 			}
 		}
-		if err := r.Disk.Rename(place, mv.From); err != nil {
+		if err := r.Disk.Rename(place, target(s, m, as)); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/moby/sys/mountinfo"
 
 	"github.com/docker-orphans/docker-orphans/prune/unlink"
-	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/mount"
 )
@@ -52,25 +51,9 @@ func (d *rootDisk) open(name string) (*os.File, error) {
 // from there, in any mount namespace; or if that cannot be told (rule 6). Names of runs are unlike any other, so a path that has one is that one,
 // from wherever it is seen.
 func mounted(ctx context.Context, proc, name string) error {
-	var found error
 	in := func(text string) bool {
 		text = mount.Unescape(text)
 		return strings.HasSuffix(text, "/"+name) || strings.Contains(text, "/"+name+"/")
 	}
-	survey, err := mount.Read(ctx, proc, 0, func(v *mount.View, m *mountinfo.Info) {
-		if found == nil && (in(m.Mountpoint) || in(m.Root) || in(m.VFSOptions)) {
-			found = fmt.Errorf("%s: mounted at %s by %s (pid %d)", name, scan.Printable(m.Mountpoint), v.Name, v.PID)
-		}
-	})
-	switch {
-	case err != nil:
-		return err
-	case found != nil:
-		return found
-	case len(survey.Problems) > 0:
-		return fmt.Errorf("what process %d has mounted cannot be read: %w", survey.Problems[0].View.PID, survey.Problems[0].Err)
-	case len(survey.Unseen()) > 0:
-		return errors.New("a mount namespace without a process cannot be seen")
-	}
-	return nil
+	return unmounted(ctx, proc, name, func(m *mountinfo.Info) bool { return in(m.Mountpoint) || in(m.Root) || in(m.VFSOptions) })
 }

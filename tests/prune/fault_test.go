@@ -13,6 +13,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/prune/linked"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
@@ -91,6 +92,30 @@ func (d *faultyDisk) RemoveTree(ctx context.Context, name string) (freed int64, 
 	return freed, err
 }
 
+func (d *faultyDisk) LinkTree(ctx context.Context, from, to string) (sum linked.Sum, err error) {
+	err = d.do("link "+from, func() error {
+		sum, err = d.Disk.LinkTree(ctx, from, to)
+		return err
+	})
+	return sum, err
+}
+
+func (d *faultyDisk) CompareTree(ctx context.Context, from, copied string) (sum linked.Sum, err error) {
+	err = d.do("compare "+from, func() error {
+		sum, err = d.Disk.CompareTree(ctx, from, copied)
+		return err
+	})
+	return sum, err
+}
+
+func (d *faultyDisk) Like(from, to string) error {
+	return d.do("like "+to, func() error { return d.Disk.Like(from, to) })
+}
+
+func (d *faultyDisk) Mounted(ctx context.Context, name string) error {
+	return d.do("mounted "+name, func() error { return d.Disk.Mounted(ctx, name) })
+}
+
 // dies reports whether f ended in a crash.
 func dies(f func()) (died bool) {
 	defer func() {
@@ -119,6 +144,7 @@ func TestEveryFault(t *testing.T) {
 	for _, driver := range []string{"overlay", "aufs", "btrfs"} {
 		t.Run(driver, func(t *testing.T) { everyFault(t, driver, leaky) })
 	}
+	t.Run("volumes", func(t *testing.T) { everyFault(t, "overlay2", leakyVolumes) })
 }
 
 func everyFault(t *testing.T, driver, script string) {
@@ -191,7 +217,7 @@ func faultAt(t *testing.T, driver, script string, f fault, n int) {
 
 // Putting back what an interrupted run took can fail or end anywhere, too.
 func TestEveryFaultOfRecover(t *testing.T) {
-	for _, script := range []string{leaky, leakyOffline, leftBehind} {
+	for _, script := range []string{leaky, leakyOffline, leftBehind, leakyVolumes} {
 		for f := failBefore; f <= crashAfter; f++ {
 			for n, more := 1, true; more; n++ {
 				more = recoverFault(t, script, f, n)
@@ -219,22 +245,24 @@ func recoverFault(t *testing.T, script string, f fault, n int) (more bool) {
 
 // Restore and purge, too, can fail or end anywhere.
 func TestEveryFaultOfRestore(t *testing.T) {
-	for _, what := range []string{"restore", "purge"} {
-		for f := failBefore; f <= crashAfter; f++ {
-			for n := 1; ; n++ {
-				more := true
-				t.Run(fmt.Sprintf("%s/%s/%d", what, f, n), func(t *testing.T) { more = restoreFault(t, what, f, n) })
-				if !more {
-					assert.Assert(t, n > 3, "only %d operations", n-1)
-					break
+	for name, script := range map[string]string{"": leaky, "volumes ": leakyVolumes} {
+		for _, what := range []string{"restore", "purge"} {
+			for f := failBefore; f <= crashAfter; f++ {
+				for n := 1; ; n++ {
+					more := true
+					t.Run(fmt.Sprintf("%s%s/%s/%d", name, what, f, n), func(t *testing.T) { more = restoreFault(t, script, what, f, n) })
+					if !more {
+						assert.Assert(t, n > 3, "only %d operations", n-1)
+						break
+					}
 				}
 			}
 		}
 	}
 }
 
-func restoreFault(t *testing.T, what string, f fault, n int) (more bool) {
-	w := newWorld(t, "overlay2", leaky)
+func restoreFault(t *testing.T, script, what string, f fault, n int) (more bool) {
+	w := newWorld(t, "overlay2", script)
 	before := w.manifest()
 	plan, owner := w.plan(prune.Options{})
 	_, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)

@@ -30,12 +30,13 @@ import (
 // A world is a data root with a daemon that may change at any look.
 type world struct {
 	*testkit.Case
-	t      testing.TB
-	looks  int
-	atLook func(n int) // called before each look of a run
-	events []prune.Event
-	medium scan.Medium // of layers; "" as they are
-	named  bool        // plans take also what goes only if it is named
+	t       testing.TB
+	looks   int
+	atLook  func(n int) // called before each look of a run
+	events  []prune.Event
+	medium  scan.Medium // of layers; "" as they are
+	volumes bool        // the daemon removes and makes volumes
+	named   bool        // plans take also what goes only if it is named
 }
 
 func newWorld(t testing.TB, driver, script string) *world {
@@ -85,7 +86,7 @@ func worldIn(t testing.TB, dir, driver, script string) *world {
 	t.Helper()
 	c, err := testkit.Run(dir, driver, script)
 	assert.NilError(t, err)
-	return &world{Case: c, t: t, named: script == leftBehind}
+	return &world{Case: c, t: t, named: script == leftBehind, volumes: script == leakyVolumes}
 }
 
 // takeOnly takes the findings of one id.
@@ -123,7 +124,7 @@ func (w *world) runner(disk prune.Disk) *prune.Runner {
 	read, err := tree.Open(w.Dir)
 	assert.NilError(w.t, err)
 	w.t.Cleanup(func() { _ = read.Close() })
-	return &prune.Runner{
+	r := &prune.Runner{
 		Tree: read, Disk: disk, Policy: prune.Policy{BatchSteps: 64, BatchTime: time.Hour, Keep: time.Hour}, Now: time.Now,
 		Look: func(_ context.Context, run string, named map[scan.Node]bool, walked func(*scan.Object) *scan.Usage) (*prune.Sight, error) {
 			w.looks++
@@ -135,6 +136,10 @@ func (w *world) runner(disk prune.Disk) *prune.Runner {
 		Adopt:  func(context.Context, *prune.Sight, []*prune.Step) []prune.Outcome { return nil },
 		Report: func(e prune.Event) { w.events = append(w.events, e) },
 	}
+	if w.Daemon != nil {
+		r.Volumes = &volumeDaemon{w: w, disk: disk}
+	}
+	return r
 }
 
 // disk is the real one.
@@ -193,6 +198,9 @@ func (w *world) manifest() map[string]string {
 		if name == journal.Dir {
 			return fs.SkipDir
 		}
+		if name == "volumes/metadata.db" && w.volumes {
+			return nil // the daemon's, which removes and makes volumes
+		}
 		info, err := e.Info()
 		if err != nil {
 			return err
@@ -239,7 +247,7 @@ func moved(p prune.Plan, removers ...journal.Remover) []string {
 	var paths []string
 	for i := range p.Steps {
 		for _, r := range removers {
-			if p.Steps[i].Remover != r {
+			if is := p.Steps[i].Remover; is != r && (is != journal.Link || r != journal.Quarantine) {
 				continue
 			}
 			for _, m := range p.Steps[i].Moves {
