@@ -23,6 +23,7 @@ type evidence struct {
 	Precious     bool              // it holds data that nobody can make again
 	Was          string            // what a person would call it
 	Contents     *evidenceContents // of a backend: what is in it; null for all else
+	Volume       *evidenceVolume   // of a volume: what is recorded of it; null for all else
 	Origin       string            // a registry that has it
 	Labels       evidenceLabels
 	Path         string // where its bytes are
@@ -48,6 +49,24 @@ type evidence struct {
 type evidenceLabels struct {
 	Known  bool
 	Values map[string]string
+	From   []string // the records and answers that they were read from
+}
+
+// evidenceVolume is what records and the daemon say of a volume.
+type evidenceVolume struct {
+	Driver   string // "" where nothing tells
+	Scope    string
+	Options  map[string]string
+	Listed   bool   // the daemon lists it
+	Recorded bool   // volumes/metadata.db has a row of it
+	Mounts   string // what the daemon mounts over its data; "" if that lies in its directory
+}
+
+func newVolume(v *scan.Volume) *evidenceVolume {
+	if v == nil {
+		return nil
+	}
+	return &evidenceVolume{v.Driver, v.Scope, v.Options, v.Listed, v.Recorded, v.Mounts}
 }
 
 // evidenceContents are the images and containers of a storage driver that the
@@ -153,7 +172,8 @@ func newEvidence(seen *look, f *scan.Finding) *evidence {
 		Schema: schemaVersion, ID: f.ID, Type: string(f.Type), Backend: f.Backend, Verdict: f.Verdict.String(),
 		Reason: f.Reason, Default: f.Default, NotDefault: f.NotMine, Precious: f.Precious, Was: f.Was, Origin: f.Origin,
 		Contents:  newContents(f.Parts[0].Note().Contents),
-		Labels:    evidenceLabels{Known: f.Labels.Known, Values: f.Labels.Values},
+		Volume:    newVolume(f.Parts[0].Note().Volume),
+		Labels:    evidenceLabels{Known: f.Labels.Known, Values: f.Labels.Values, From: slices.Concat([]string{}, f.Labels.From)},
 		Path:      path.Join(seen.in.DataRoot, f.DataPath()),
 		SizeBytes: size.Bytes, SizeComplete: size.Complete, SizeAtMost: size.AtMost, SizeProblem: size.Problem,
 		ChangedAt: moment(f.Changed()), Age: f.Age,

@@ -46,6 +46,9 @@ func (c *classifier) finding(group int32, objects []*Object) Finding {
 		f.Was = cmp.Or(f.Was, o.Note().Was)
 		f.Origin = cmp.Or(f.Origin, o.Note().Origin)
 	}
+	if head.Kind == KindVolume && head.Unrecognised == "" {
+		f.Was = cmp.Or(f.Was, c.g.Host.known(head, f.Size().Telling))
+	}
 	if contract.Unknown == UnknownMatches {
 		f.Labels.Known = true // such things have no labels, and no owner that could have any
 	}

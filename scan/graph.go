@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -240,12 +241,24 @@ type Labels struct {
 	Values map[string]string `json:"values,omitempty"`
 	// More are further values, of what carries the labels of several owners.
 	More map[string][]string `json:"more,omitempty"`
+	// From are the records and answers that they were read from.
+	From []string `json:"from,omitempty"`
 }
 
 // Have reports whether there is a label of this key, or of this key and value.
 func (l *Labels) Have(key string, value *string) bool {
 	v, ok := l.Values[key]
 	return ok && (value == nil || v == *value || slices.Contains(l.More[key], *value))
+}
+
+// AddAll adds the labels that a record or an answer has.
+func (l *Labels) AddAll(values map[string]string, from string) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		l.Add(key, values[key])
+	}
+	if len(values) > 0 && !slices.Contains(l.From, from) {
+		l.From = append(l.From, from)
+	}
 }
 
 // Add adds a label of one more owner.

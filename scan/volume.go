@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +43,56 @@ func IsVolumeName(name string) bool {
 func IsBuilderVolume(name string) bool {
 	rest, ok := strings.CutPrefix(name, "buildx_buildkit_")
 	return ok && strings.HasSuffix(rest, "_state") && len(rest) > len("_state")
+}
+
+// The labels that Docker Compose gives to volumes (compose pkg/api/labels.go).
+const (
+	composeProject = "com.docker.compose.project"
+	composeVolume  = "com.docker.compose.volume"
+)
+
+// known is what a person would call a volume, by its labels, its name and
+// names of files in it.
+func (h *Host) known(o *Object, telling []string) string {
+	var parts []string
+	labels := o.Note().Labels.Values
+	name := base(o.Name)
+	switch project := labels[composeProject]; {
+	case project != "" && labels[composeVolume] != "":
+		parts = append(parts, "compose "+project+"/"+labels[composeVolume])
+	case project != "":
+		parts = append(parts, "compose "+project)
+	case IsBuilderVolume(name):
+		parts = append(parts, "cache of builder "+strings.TrimSuffix(strings.TrimPrefix(name, "buildx_buildkit_"), "_state"))
+	case h.anonymous(o):
+		parts = append(parts, "anonymous volume")
+	}
+	for _, file := range telling {
+		if what := tells(base(file)); what != "" && !slices.Contains(parts, what) {
+			parts = append(parts, what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// tells guesses from the name of a telling file what lies there; see package
+// usage.
+func tells(file string) string {
+	switch file {
+	case "PG_VERSION":
+		return "PostgreSQL"
+	case "ibdata1":
+		return "MySQL or MariaDB"
+	case "dump.rdb":
+		return "Redis"
+	case ".git":
+		return "a git repository"
+	}
+	switch path.Ext(file) {
+	case ".sqlite", ".sqlite3", ".db-wal":
+		return "SQLite"
+	}
+	return "keys or passwords"
 }
 
 // away says why a volume's data is not looked at: it is, or may be, another

@@ -84,3 +84,39 @@ func TestDataElsewhereIsNotWalked(t *testing.T) {
 	assert.Assert(t, o.away(Unsure) != "")
 	assert.Equal(t, (&Object{Node: layerNode("x")}).away(Held), "")
 }
+
+func TestWhatAVolumeIs(t *testing.T) {
+	known := func(kv ...string) Labels {
+		l := Labels{Known: true}
+		for i := 0; i < len(kv); i += 2 {
+			l.Add(kv[i], kv[i+1])
+		}
+		return l
+	}
+	for _, tc := range []struct {
+		name    string
+		labels  Labels
+		telling []string
+		want    string
+	}{
+		{"data", known(), nil, ""},
+		{"shop_db", known(composeProject, "shop", composeVolume, "db"), []string{"volumes/shop_db/_data/PG_VERSION", "volumes/shop_db/_data/base/PG_VERSION"}, "compose shop/db, PostgreSQL"},
+		{"shop_x", known(composeProject, "shop"), nil, "compose shop"},
+		{"buildx_buildkit_b0_state", known(), nil, "cache of builder b0"},
+		{strings.Repeat("a", 64), Labels{}, []string{"x/ibdata1", "x/dump.rdb", "x/.git", "x/a.sqlite", "x/wallet"}, "anonymous volume, MySQL or MariaDB, Redis, a git repository, SQLite, keys or passwords"},
+	} {
+		o := &Object{Node: VolumeNode(tc.name), Notes: &Notes{Labels: tc.labels}}
+		assert.Equal(t, (&Host{}).known(o, tc.telling), tc.want)
+	}
+}
+
+// Of several owners' labels none is lost, and it is told where each was read.
+func TestLabelsOfSeveralOwners(t *testing.T) {
+	var l Labels
+	l.AddAll(map[string]string{"keep": "1"}, "one")
+	l.AddAll(map[string]string{"keep": "2", "x": ""}, "two")
+	l.AddAll(nil, "three")
+	one, two := "1", "2"
+	assert.Assert(t, l.Have("keep", &one) && l.Have("keep", &two) && l.Have("x", nil))
+	assert.DeepEqual(t, l.From, []string{"one", "two"})
+}

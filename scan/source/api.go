@@ -145,9 +145,7 @@ func (a *api) listed(n scan.Node, v *scan.DaemonVolume) {
 		note.Volume.Options = v.Options
 	}
 	mounts(a.g, o, v.Options["type"], v.Options["device"], o.Name)
-	for _, key := range slices.Sorted(maps.Keys(v.Labels)) {
-		note.Labels.Add(key, v.Labels[key])
-	}
+	note.Labels.AddAll(v.Labels, "GET /volumes")
 	doubtDriver(a.g, n, v.Driver, "the daemon")
 }
 

@@ -108,9 +108,7 @@ func (s *stock) image(dir, hex, tag string) {
 		s.labels.Known = false
 	} else {
 		image.Date = s.created(name)
-		for k, v := range config.Config.Labels {
-			s.labels.Add(k, v)
-		}
+		s.labels.AddAll(config.Config.Labels, name)
 		for _, chain := range chainIDs(config.RootFS.DiffIDs) {
 			image.Lost = cmp.Or(image.Lost, s.chain(chain))
 		}

@@ -49,9 +49,7 @@ func (c *containers) dormant(id string, node scan.Node, config *containerConfig)
 		notes.Labels.Known = false
 	}
 	notes.Contents.Containers = append(notes.Contents.Containers, found)
-	for k, v := range labels {
-		notes.Labels.Add(k, v)
-	}
+	notes.Labels.AddAll(labels, file)
 	return true
 }
 

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -44,7 +46,8 @@ func readImages(in *scan.Input, g *scan.Graph) *images {
 // of every image that has its parent layer. The container's own are lost.
 func (m *images) describe(name, parent string, init bool) (was string, labels scan.Labels) {
 	var titles []string
-	for id, layers := range m.layers {
+	for _, id := range slices.Sorted(maps.Keys(m.layers)) {
+		layers := m.layers[id]
 		for i, chain := range layers {
 			if chain != parent {
 				continue
@@ -86,15 +89,11 @@ func best(titles []string) string {
 func (m *images) addLabels(id string, labels *scan.Labels) {
 	hex := strings.TrimPrefix(id, "sha256:")
 	for _, b := range m.in.Backends {
-		config, err := readImage(m.in, path.Join("image", b.Name, "imagedb/content/sha256", hex), hex)
+		name := path.Join("image", b.Name, "imagedb/content/sha256", hex)
+		config, err := readImage(m.in, name, hex)
 		if err != nil {
 			continue // removed since: then it protects nothing any more
 		}
-		for k, v := range config.Config.Labels {
-			if labels.Values == nil {
-				labels.Values = map[string]string{}
-			}
-			labels.Values[k] = v
-		}
+		labels.AddAll(config.Config.Labels, name)
 	}
 }

@@ -80,7 +80,7 @@ func TestVolumeFacts(t *testing.T) {
 	}
 	note := func(name string) scan.Notes { return g.Object(scan.VolumeNode(name)).Note() }
 	assert.DeepEqual(t, note("one").Volume, &scan.Volume{Driver: "local", Scope: "local", Options: map[string]string{"size": "1g"}, Listed: true, Recorded: true})
-	assert.DeepEqual(t, note("one").Labels, scan.Labels{Known: true, Values: map[string]string{"a": "1"}})
+	assert.DeepEqual(t, note("one").Labels, scan.Labels{Known: true, Values: map[string]string{"a": "1"}, From: []string{volumeRows, "GET /volumes"}})
 	assert.DeepEqual(t, note("two").Volume, &scan.Volume{Driver: "local", Scope: "local", Listed: true})
 	assert.Assert(t, !note("two").Labels.Known, "it has no row: its labels were lost, or it never had any")
 	assert.DeepEqual(t, note("three").Volume, &scan.Volume{})

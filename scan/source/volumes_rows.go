@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
@@ -81,9 +79,7 @@ func (v *volumes) row(name string, row []byte) error {
 	}
 	note.Volume.Recorded, note.Volume.Driver, note.Volume.Options = true, record.Driver, record.Options
 	note.Labels.Known = true
-	for _, key := range slices.Sorted(maps.Keys(record.Labels)) {
-		note.Labels.Add(key, record.Labels[key])
-	}
+	note.Labels.AddAll(record.Labels, volumeRows)
 	mounts(v.g, o, record.Options["type"], record.Options["device"], o.Name)
 	doubtDriver(v.g, node, record.Driver, volumeRows)
 	return nil
