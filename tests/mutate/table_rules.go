@@ -123,7 +123,7 @@ var owners = []mutation{
 	{16, "a registry has one layer of many", "scan/source/origins.go", "if repository == \"\" {\n\t\t\treturn \"\"\n\t\t}", ""},
 	{16, "parents of a leaked record, pinned in memory", "scan/source/containers.go", `if c.in.Daemon != nil && parent != "" {`, `if c.in.Daemon != nil && parent == "-" {`},
 	{11, "what is precious", "scan/findings.go", "f.Precious = len(f.Size().Telling) > 0", "f.Precious = false"},
-	{11, "precious things are taken", "scan/findings.go", "if !f.Precious {", "if true {"},
+	{11, "precious things are taken", "scan/findings.go", "if !f.Precious || c.p.IncludePrecious {", "if true {"},
 	{3, "images of before 1.10 of any name", "scan/source/graph.go", "if parent != \"\" && !scan.IsID(parent) {", "if parent == \"-\" {"},
 	{3, "layers of images of any name", "scan/source/containers_old.go", `config.Image != "" && !scan.IsID(config.Image) {`, "false {"},
 	{11, "an -init may be a container's", "scan/finding.go", "if (o.Kind == KindLayer || o.Kind == KindPart) && IsInitID(base(o.Name)) {", "if false {"},
