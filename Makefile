@@ -60,6 +60,11 @@ engines: ## install the newest Docker for the tests, into the user's cache (root
 test-engines: engines ## run every scenario on Debian's Docker and on the newest (root)
 	go test -tags e2e -count=1 -parallel 6 -timeout 60m ./tests/e2e/...
 
+.PHONY: test-vm
+test-vm: ## boot Debian's kernel under qemu and run there what needs device-mapper (root; half an hour)
+	go vet -tags 'e2e vm' ./tests/e2e
+	go run ./tests/vm
+
 .PHONY: lint
 lint: ## run the linter
 	go run $(LINT) run

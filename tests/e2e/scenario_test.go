@@ -46,16 +46,6 @@ var scenarios = []scenario{
 // A place is an engine with one of its storage drivers.
 type place struct{ engine, driver string }
 
-// Where scenarios are played. On the newest engine one driver is enough: what
-// differs there is the daemon.
-var (
-	everywhere = []place{{"debian", "overlay2"}, {"debian", "vfs"}, {"debian", "fuse-overlayfs"}, {"debian", "overlay"}, {"debian", "btrfs"}, {"latest", "overlay2"}}
-	newest     = []place{{"latest", "overlay2"}}
-	engines    = []place{{"debian", "overlay2"}, {"latest", "overlay2"}}
-	busy       = []place{{"debian", "overlay2"}, {"debian", "btrfs"}, {"latest", "overlay2"}} // where it is raced and interrupted
-	links      = []place{{"debian", "overlay2"}, {"debian", "fuse-overlayfs"}, {"latest", "overlay2"}}
-)
-
 // TestScenarios gives each scenario a daemon of its own in each place, with
 // the same live things in it, and asserts the same of all: the program lists
 // what leaked and nothing else, and nothing that lives is harmed.

@@ -21,7 +21,7 @@ import (
 
 // Options say how a private daemon is started.
 type Options struct {
-	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay", "btrfs"
+	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay", "btrfs", "devicemapper"
 	DataRoot string // an existing data root; "" is an empty one of its own, for btrfs on a file system of its own
 	Dir      string // where the daemon's own directory is made; "" is as for TempDir
 }
@@ -144,7 +144,7 @@ func (d *Daemon) btrfs() error {
 // stay out of it: no bridge and no firewall rules (containers have no network,
 // builds use --network=none), and a configuration file of its own.
 func (d *Daemon) arguments() []string {
-	return []string{
+	return append([]string{
 		"--config-file", filepath.Join(d.Dir, "daemon.json"),
 		"--data-root", d.Root,
 		"--exec-root", filepath.Join(d.Dir, "exec"),
@@ -155,7 +155,20 @@ func (d *Daemon) arguments() []string {
 		// Not systemd's, so that a container, a CI machine or one
 		// without systemd can run it too.
 		"--exec-opt", "native.cgroupdriver=cgroupfs",
+	}, d.storageOptions()...)
+}
+
+// storageOptions of dockerd: a small pool of files, which is not to wait for an
+// udev that may not run.
+func (d *Daemon) storageOptions() []string {
+	if d.Driver != "devicemapper" {
+		return nil
 	}
+	var args []string
+	for _, option := range []string{"loopdatasize=4G", "loopmetadatasize=64M", "basesize=512M", "fs=ext4", "override_udev_sync_check=true"} {
+		args = append(args, "--storage-opt", "dm."+option)
+	}
+	return args
 }
 
 // restartDelay is how long dockerd is down at least before it starts again.

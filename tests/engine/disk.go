@@ -4,6 +4,7 @@ package engine
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ func (d *Daemon) LayerDir() string {
 		return "vfs/dir"
 	case "btrfs":
 		return "btrfs/subvolumes"
+	case "devicemapper":
+		return "devicemapper/metadata"
 	}
 	return d.Driver
 }
@@ -32,6 +35,8 @@ func (d *Daemon) Content(layer string) string {
 			return whole
 		}
 		return layer + "/upper"
+	case "devicemapper": // while it is mounted
+		return "devicemapper/mnt/" + path.Base(layer) + "/rootfs"
 	}
 	return layer + "/diff"
 }
@@ -84,11 +89,17 @@ func (d *Daemon) List(dir string) []string {
 
 // Whole reports whether a layer has all of those below it in it.
 func (d *Daemon) Whole() bool {
-	return d.Driver == "vfs" || d.Driver == "btrfs" || d.Driver == "overlay"
+	return d.Driver == "vfs" || d.Driver == "btrfs" || d.Driver == "overlay" || d.Driver == "devicemapper"
 }
 
-// Layers lists the driver's directories.
+// Layers lists the driver's directories, or what else stands for a layer.
 func (d *Daemon) Layers() []string {
+	if d.Driver == "devicemapper" {
+		return slices.DeleteFunc(d.List(d.LayerDir()), func(name string) bool {
+			base := path.Base(name)
+			return base == "base" || strings.HasSuffix(base, "-metadata") || strings.HasPrefix(base, ".")
+		})
+	}
 	return slices.DeleteFunc(d.List(d.LayerDir()), func(name string) bool {
 		info, err := os.Lstat(d.Path(name))
 		return err != nil || !info.IsDir() || filepath.Base(name) == "l"
@@ -98,7 +109,7 @@ func (d *Daemon) Layers() []string {
 // Links is where the driver keeps the short links of its layers; "" if it has
 // none.
 func (d *Daemon) Links() string {
-	if d.Driver == "vfs" || d.Driver == "btrfs" || d.Driver == "overlay" {
+	if d.Whole() {
 		return ""
 	}
 	return d.Driver + "/l"

@@ -19,10 +19,6 @@ type TB interface {
 
 var _ TB = testing.TB(nil)
 
-// patience is how long anything may take before it counts as hung. It is
-// generous: several daemons may share two cores.
-const patience = 60 * time.Second
-
 // Eventually asks until the answer is yes, and fails t when it stays no. The
 // step is short because some of the moments that tests wait for are.
 func Eventually(t TB, what string, yes func() bool) {
