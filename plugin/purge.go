@@ -63,12 +63,12 @@ func (o *purgeOptions) check(path string) error {
 }
 
 // choose is what of the quarantine is meant.
-func (o *purgeOptions) choose(held []prune.Held) ([]prune.Held, error) {
+func (o *purgeOptions) choose(held []prune.Held, online bool) ([]prune.Held, error) {
 	switch {
 	case o.all:
 		return held, nil
 	case o.expired:
-		return prune.Expired(held, time.Now()), nil
+		return prune.Expired(held, time.Now(), online), nil
 	}
 	return chooseHeld(held, o.what)
 }
@@ -83,7 +83,7 @@ func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 	if err != nil {
 		return err
 	}
-	chosen, refused := options.choose(held)
+	chosen, refused := options.choose(held, q.in.Daemon != nil)
 	if !options.force && len(chosen) > 0 {
 		tellHeld(dockerCLI.Out(), chosen)
 		_, _ = fmt.Fprintln(dockerCLI.Out())

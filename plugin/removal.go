@@ -115,7 +115,7 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 	if err != nil {
 		return nil, err
 	}
-	r.expired = prune.Expired(held, time.Now())
+	r.expired = prune.Expired(held, time.Now(), r.seen.in.Daemon != nil)
 	return r, nil
 }
 

@@ -117,8 +117,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, apart(f))
 		case prune.WhyNot(f, r.seen.graph.Host.Online) != "":
 			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), scan.Printable(prune.WhyNot(f, r.seen.graph.Host.Online))))
-		case slices.ContainsFunc(f.Parts, func(o *scan.Object) bool { return o.Medium.Apart() }):
-			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.NotMine))
+		case f.Stays(&r.seen.graph.Host) != "":
+			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.Stays(&r.seen.graph.Host)))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
 			r.taken = append(r.taken, f)
 		}

@@ -85,6 +85,8 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 	}
 	if in.Daemon != nil {
 		s.Volumes = prune.VolumesOf(dockerCLI.Client())
+	} else {
+		s.Pool = prune.PoolOf(in.DataRoot)
 	}
 	s.recovered, s.trouble = s.Recover(ctx)
 	if in.Daemon != nil {

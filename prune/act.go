@@ -117,6 +117,8 @@ func (x *run) free(ctx context.Context) error {
 		switch {
 		case s.Remover == journal.Quarantine:
 			x.end(i, journal.Quarantined, "")
+		case s.Remover == journal.Device:
+			x.freeDevices(ctx, i)
 		case err != nil && x.Aside(x.id, s):
 			x.end(i, journal.Left, err.Error())
 		default:

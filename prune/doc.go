@@ -34,6 +34,9 @@
 // delete what only the daemon may. A [Disk] is the data root as a run writes
 // to it: every change by hand is one of its few methods.
 //
+// A layer that is a thin device is taken by its metadata file; a [Pool] deletes
+// the device where that is freed, and only while no daemon runs.
+//
 // Without a daemon the caller keeps one from starting (package hold), and
 // [Idle] is asked at each look.
 //

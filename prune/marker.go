@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
-	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
@@ -20,27 +18,6 @@ import (
 // layer_store.go, Cleanup), and asks nobody. So a mark is withdrawn by every
 // later run before it looks, which sets it again if it may; it is never set
 // for what may be a container's (rule 11).
-
-// byHand reports whether a finding's parts may go by hand (rule 7), or need
-// not, since a running daemon deletes registered layers itself.
-func byHand(f *scan.Finding, online bool) bool {
-	for _, o := range f.Parts {
-		if o.Medium != scan.Directory && o.Medium != scan.File && o.Medium != scan.Subvolume {
-			return online && f.Type == scan.TypeImageLayer
-		}
-	}
-	return true
-}
-
-// markable reports whether the running daemon would delete a marked layer.
-func markable(g *scan.Graph, f *scan.Finding) bool {
-	major, rest, _ := strings.Cut(g.Host.Info.Version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	a, errA := strconv.Atoi(major)
-	b, errB := strconv.Atoi(minor)
-	collects := errA == nil && errB == nil && (a > 20 || a == 20 && b >= 10)
-	return g.Host.Online && collects && f.Type == scan.TypeLayer && !f.MayBeContainers()
-}
 
 // marker is the record that marks a layer. Its name follows from the layer's:
 // there is one mark of a layer, whoever sets it.

@@ -12,4 +12,7 @@ func Lock(string) (func() error, error) { return nil, errNotLinux }
 // OpenDisk is there only on Linux.
 func OpenDisk(string, string) (Disk, func() error, error) { return nil, nil, errNotLinux }
 
+// PoolOf is there only on Linux.
+func PoolOf(string) Pool { return nil }
+
 func fileSystem(string) (string, error) { return "", errNotLinux }

@@ -77,13 +77,21 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 		return journal.Link
 	case f.Type == scan.TypeImageLayer && d.online:
 		return journal.Adopt
-	case !byHand(f, d.online):
+	case d.online && apart(f):
 		return journal.Marker
 	case d.purge:
-		return journal.Free
+		return d.free(f)
 	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend, f.Type == scan.TypeBuild, isVolume(f.Type), f.OfPlugin(),
 		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old): // rule 11: it may be a container's, or an image's whose only record is lost
 		return journal.Quarantine
+	}
+	return d.free(f)
+}
+
+// free is how a finding goes that is freed at once.
+func (d *draft) free(f *scan.Finding) journal.Remover {
+	if apart(f) {
+		return journal.Device
 	}
 	return journal.Free
 }
@@ -92,6 +100,14 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 func (d *draft) waits(f *scan.Finding) bool {
 	r := d.remover(f)
 	return r == journal.Quarantine || r == journal.Link
+}
+
+// apart reports whether a part of a finding is of a medium that the storage
+// driver keeps a state of its own about.
+func apart(f *scan.Finding) bool {
+	return slices.ContainsFunc(f.Parts, func(o *scan.Object) bool {
+		return o.Medium != scan.Directory && o.Medium != scan.File && o.Medium != scan.Subvolume
+	})
 }
 
 // moves lists what goes by hand: the data first, then the links that lead to

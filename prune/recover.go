@@ -94,8 +94,10 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 	if s.Remover == journal.Link {
 		return r.recoverLinked(ctx, run, s)
 	}
-	freed := run.Taken(s.ID) && s.Remover == journal.Free || run.Purged(s.ID)
+	freed := run.Taken(s.ID) && (s.Remover == journal.Free || s.Remover == journal.Device) || run.Purged(s.ID)
 	switch {
+	case freed && r.Pool == nil && len(r.devices(run.ID, s)) > 0:
+		return Outcome{Step: s.ID, End: journal.Left, Reason: errAwake.Error()}, nil
 	case !r.Aside(run.ID, s):
 		if freed {
 			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}

@@ -18,7 +18,7 @@ func repairable(f *scan.Finding, online bool) bool {
 	case scan.TypeMetadata:
 		return f.Verdict == scan.Damaged
 	case scan.TypeImageLayer:
-		return !online && byHand(f, online)
+		return !online && !apart(f)
 	}
 	return false
 }

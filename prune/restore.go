@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -182,6 +183,9 @@ func (r *Runner) Purge(ctx context.Context, held []Held) (purged []Held, err err
 }
 
 func (r *Runner) purge(ctx context.Context, h Held) error {
+	if r.Pool == nil && len(r.devices(h.Run.ID, h.Step)) > 0 {
+		return errAwake // nothing is announced that cannot be done now
+	}
 	if err := r.append(h.Run.ID, journal.Record{Kind: journal.Purge, Steps: []int{h.Step.ID}}); err != nil {
 		return err
 	}
@@ -192,8 +196,12 @@ func (r *Runner) purge(ctx context.Context, h Held) error {
 	return nil
 }
 
-// unlink frees what lies in a step's places.
+// unlink frees what lies in a step's places, and first what they are records
+// of.
 func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
+	if err := r.deleteDevices(ctx, run, s); err != nil {
+		return err
+	}
 	for m := range s.Moves {
 		place := s.Place(run, m)
 		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {
@@ -206,10 +214,14 @@ func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
 	return nil
 }
 
-// Expired are those of the quarantine whose time has come.
-func Expired(held []Held, now time.Time) []Held {
+// Expired are those of the quarantine whose time has come, and that can go as
+// things are: a thin device only while no daemon runs.
+func Expired(held []Held, now time.Time, online bool) []Held {
 	var due []Held
 	for _, h := range held {
+		if online && slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return o.Medium == scan.ThinDevice }) {
+			continue
+		}
 		if !h.Run.Until.IsZero() && !now.Before(h.Run.Until) || h.Run.Purged(h.Step.ID) {
 			due = append(due, h)
 		}

@@ -55,6 +55,7 @@ type Runner struct {
 	Disk  Disk
 	Look  Looker
 	Adopt Adopter // nil: no daemon runs
+	Pool  Pool    // nil: a daemon runs, and no thin device is touched beside it
 	// Volumes is the daemon as it removes and makes volumes; nil: none runs.
 	Volumes Volumes
 	Policy  Policy
@@ -109,6 +110,7 @@ func (r *Runner) Execute(ctx context.Context, plan Plan, owner *scan.Process) (*
 	x.compare(seen)
 	x.refresh(seen)
 	x.ask(ctx)
+	x.ready(ctx)
 	if err := x.begin(); err != nil {
 		return nil, err
 	}

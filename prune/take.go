@@ -94,6 +94,7 @@ func (x *run) takeStep(ctx context.Context, i int) error {
 			_ = x.Disk.Remove(dir) // if it is not empty, another record is in it
 		}
 	}
+	x.mountPoints(s)
 	x.taken[i] = true
 	return nil
 }

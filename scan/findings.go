@@ -88,10 +88,11 @@ func (c *classifier) unwalked(group int32, f *Finding, contract *Contract) bool 
 // exception says why prune leaves an orphan alone unless it is named; "" if
 // it does not.
 func (c *classifier) exception(f *Finding, contract *Contract) string {
-	for _, o := range f.Parts {
-		if o.Medium.Apart() {
-			return o.Medium.Kept()
-		}
+	if why := f.Stays(&c.g.Host); why != "" {
+		return why
+	}
+	if why := f.named(&c.g.Host); why != "" {
+		return why
 	}
 	switch contract.Default {
 	case DefaultYes:

@@ -119,18 +119,13 @@ const (
 // files.
 func (m Medium) Apart() bool { return m == ThinDevice || m == Dataset }
 
-// Kept says why nothing of such a medium is removed; "" if it is.
-func (m Medium) Kept() string {
-	if m.Apart() {
-		return fmt.Sprintf("removing a %s is not supported yet", m)
-	}
-	return ""
-}
-
 // A Handle is how its medium knows an object that lies apart.
 type Handle struct {
 	Name string `json:"name"` // the number of a thin device in its pool; the whole name of a dataset
 	Made uint64 `json:"made"` // what tells it from another of that name: the pool's transaction that made the device; the guid of the dataset
+	// Foreign says that the pool is not made of the data root's own files, so
+	// that nothing there tells whose the device is.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // An Object is a node that takes space on disk.

@@ -63,7 +63,7 @@ func TestAllVolumes(t *testing.T) {
 	} {
 		for _, all := range []bool{false, true} {
 			g := testGraph()
-			g.Add(Object{Node: VolumeNode(name), Stamp: Stamp{Change: now.Add(-48 * time.Hour)}, Usage: &Usage{Complete: true, Telling: tc.telling}})
+			g.Add(Object{Node: VolumeNode(name), Medium: Directory, Stamp: Stamp{Change: now.Add(-48 * time.Hour)}, Usage: &Usage{Complete: true, Telling: tc.telling}})
 			findings := Classify(g, Policy{Now: now, Grace: DefaultGrace, AllVolumes: all})
 			assert.Equal(t, findings[0].Verdict, Orphan)
 			want := tc.without

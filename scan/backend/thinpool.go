@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/thin"
 )
 
@@ -46,6 +47,11 @@ func (t *thinSet) compare() {
 	}
 	pool, last, err := readPool(t.in)
 	if errors.Is(err, errNoPool) {
+		for i := range t.layers() {
+			if h := t.layers()[i].Note().Handle; h != nil {
+				h.Foreign = true
+			}
+		}
 		t.g.Note(not + err.Error())
 		return
 	}
@@ -57,6 +63,10 @@ func (t *thinSet) compare() {
 	}
 	known := map[string]bool{t.base: true, strconv.FormatInt(last.Device, 10): last.Open > pool.Transaction}
 	told := t.base != "" // of every file
+	aside, err := asideDevices(t.in.Tree)
+	if err != nil {
+		told = false // that it cannot be read is a doubt of the quarantine's
+	}
 	for i := range t.layers() {
 		o := &t.layers()[i]
 		h := o.Note().Handle
@@ -73,7 +83,7 @@ func (t *thinSet) compare() {
 	}
 	for _, d := range pool.Devices {
 		name := strconv.FormatUint(uint64(d.ID), 10)
-		if n := thinLayer("device-" + name); !known[name] && t.g.Object(n) == nil {
+		if n := thinLayer("device-" + name); !known[name] && !aside[name] && t.g.Object(n) == nil {
 			t.g.Add(scan.Object{
 				Node: n, Backend: "devicemapper", Medium: scan.ThinDevice,
 				Notes: &scan.Notes{Handle: &scan.Handle{Name: name, Made: d.Transaction + 1}, Was: "device of the pool without a metadata file"},
@@ -81,6 +91,38 @@ func (t *thinSet) compare() {
 		}
 	}
 	t.g.Note(fmt.Sprintf("%d devices in the pool", len(pool.Devices)))
+}
+
+// asideDevices are the devices whose metadata files runs of ours have put
+// aside: they come back, or go as what they are.
+func asideDevices(tree scan.Tree) (map[string]bool, error) {
+	runs, err := journal.Read(tree)
+	if err != nil {
+		return nil, err
+	}
+	aside := map[string]bool{}
+	for _, run := range runs {
+		if run.Plan == nil {
+			continue
+		}
+		for i := range run.Plan.Steps {
+			asideOf(tree, run.ID, &run.Plan.Steps[i], aside)
+		}
+	}
+	return aside, nil
+}
+
+func asideOf(tree scan.Tree, run string, s *journal.Step, aside map[string]bool) {
+	for m := range s.Moves {
+		if _, err := tree.Stat(s.Place(run, m)); errors.Is(err, fs.ErrNotExist) {
+			continue // not taken, back already, or gone
+		}
+		for _, o := range s.Objects {
+			if h := o.Note().Handle; h != nil && o.Medium == scan.ThinDevice && o.Path() == s.Moves[m].From {
+				aside[h.Name] = true
+			}
+		}
+	}
 }
 
 // verifyThin doubts the devices of the pool without a metadata file where no

@@ -20,6 +20,7 @@ const (
 	Adopt      Remover = "adopt"      // the daemon takes the chain as an image, and removes that
 	Quarantine Remover = "quarantine" // renamed to where it waits to be restored or freed
 	Free       Remover = "free"       // renamed aside, and unlinked after the second look
+	Device     Remover = "device"     // its record renamed aside, and its thin devices deleted after the second look, while no daemon runs
 	Marker     Remover = "marker"     // left to the daemon, which deletes what is marked as being removed when it stops (20.10 on)
 	Link       Remover = "link"       // a volume: its files get second names where it waits to be restored or freed, then the daemon removes it
 	Daemon     Remover = "daemon"     // a volume: the daemon removes it, for good
@@ -103,7 +104,7 @@ const maxName = 255
 // Place is where a run puts what a move of a step takes, below the data root.
 func (s *Step) Place(run string, move int) string {
 	dir := "trash"
-	if s.Waits() {
+	if s.Waits() || s.Remover == Device { // the trash goes as a whole, at once
 		dir = "held"
 	}
 	name := fmt.Sprintf("%d.%d=%s", s.ID, move, path.Base(s.Moves[move].From))

@@ -3,11 +3,12 @@
 package e2e
 
 import (
-	"slices"
+	"os"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/tests/engine"
 )
 
@@ -23,40 +24,63 @@ func leanHost(t *testing.T, p place) *host {
 	return h
 }
 
-// What leaks of devicemapper, on a kernel that has it.
+// What leaks of devicemapper, on a kernel that has it: it is told from what
+// lives, the daemon deletes what it knows and what was marked, what only a
+// stopped daemon's pool gives up goes when it is named, and what is left works.
 func TestDevicemapper(t *testing.T) {
 	h := leanHost(t, place{"debian", "devicemapper"})
+	was := engine.Snapshot(t, h.Daemon)
+	live := engine.Truth(t, h.Daemon)
 	lost := h.Create(t, "base:1", "true")
 	writable, initial := h.ContainerLayers(t, lost)
-	h.Docker(t, "rm", h.Create(t, "base:1", "true"))
-	live := engine.Truth(t, h.Daemon)
-	for _, name := range []string{"containers/" + lost, h.MountRecord(lost), writable, initial} {
-		delete(live, name)
-	}
 	left := h.KillInLoad(t, 1<<18)
 	h.Lose(t, "containers/"+lost)
+	h.again(t)
 	wants := []want{
 		orphan("image-layer", left.Chain, left.ChainLayer),
 		orphan("layer", left.Layer),
 		orphan("download", left.WriteSet),
-		orphan("rw-layer", h.MountRecord(lost), writable, initial),
+		{"young", "rw-layer", []string{h.MountRecord(lost), writable, initial}, true}, // no file tells when it was last written
 	}
-	h.again(t)
-	online := slices.Clone(wants)
-	online[3].verdict = "young" // when it was last written is told by no file
-	h.assertSays(t, live, apart(online), shortGrace...)
+	h.assertSays(t, live, wants, shortGrace...)
+	h.prune(t)
+	for _, name := range []string{left.Chain, left.ChainLayer, left.WriteSet} {
+		assert.Check(t, !h.Has(name), "%s is an orphan, and is still there", name)
+	}
+	assert.Check(t, h.Has(left.Layer), "only the daemon deletes it, when it stops")
 	h.Stop(t)
-	h.assertSays(t, live, apart(wants), "--data-root", h.Root)
+	assert.Check(t, !h.Has(left.Layer), "it was marked, and is still there")
+
+	wants = []want{{"orphan", "rw-layer", []string{h.MountRecord(lost), writable, initial}, true}}
+	h.assertSays(t, live, wants, "--data-root", h.Root)
+	before := h.pool(t)
+	h.offline(t, 0, "rm", "--force", lost)
+	assert.Check(t, !h.Has(writable) && !h.Has(initial) && !h.Has(h.MountRecord(lost)))
+	assert.DeepEqual(t, h.pool(t), before)
 	h.again(t)
-	assert.Check(t, h.Has(left.Layer))
+	h.Docker(t, "rm", h.Create(t, "base:1", "true")) // the driver meets devices that it does not know
+	h.Stop(t)
+	h.offline(t, 0, "restore", "--last")
+	h.assertVerdict(t, writable, []string{"kept"}, "--data-root", h.Root)
+	h.offline(t, 0, "rm", "--force", "--purge", lost)
+	assert.Check(t, !h.Has(writable) && !h.Has(initial) && !h.Has(h.MountRecord(lost)))
+	assert.Equal(t, len(h.pool(t)), len(before)-2)
+	h.assertSays(t, live, nil, "--data-root", h.Root)
+	h.again(t)
+	engine.Check(t, h.Daemon, was)
 }
 
-// apart is what is said of what lies apart from the files of the data root:
-// prune leaves it.
-func apart(wants []want) []want {
-	wants = slices.Clone(wants)
-	for i := range wants {
-		wants[i].notMine = wants[i].kind != "download"
+// pool lists the numbers of the devices in the pool of a stopped daemon.
+func (h *host) pool(t *testing.T) []uint32 {
+	t.Helper()
+	file, err := os.Open(h.Path("devicemapper/devicemapper/metadata"))
+	assert.NilError(t, err)
+	defer file.Close()
+	m, err := thin.Read(file)
+	assert.NilError(t, err)
+	var ids []uint32
+	for _, d := range m.Devices {
+		ids = append(ids, d.ID)
 	}
-	return wants
+	return ids
 }

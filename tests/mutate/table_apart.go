@@ -40,5 +40,9 @@ var apart = []mutation{
 	{5, "the name of a thin device in a mount table", "scan/mount/index.go", "ok && !yield(id) {", "ok && false && !yield(id) {"},
 	{5, "the name of a thin device from the daemon", "scan/source/api.go", "id, _ = dm.LayerID(value)", "id = value"},
 
-	{11, "a thin device stays", "scan/findings.go", "if o.Medium.Apart() {", "if false {"},
+	{7, "a thin device beside a daemon", "scan/apart.go", "case h.Online:\n", "case false:\n"},
+	{7, "a layer that a daemon would not collect", "scan/apart.go", "&& h.CollectsMarked():", ":"},
+	{3, "a thin device without a metadata file stays", "scan/apart.go", "case o.Note().Handle == nil || o.Stamp == (Stamp{}):", "case false:"},
+	{11, "a dataset stays", "scan/apart.go", "case o.Medium == Dataset:", "case false:"},
+	{1, "a device whose file is in quarantine", "scan/backend/thinpool.go", "&& !aside[name] &&", "&&"},
 }

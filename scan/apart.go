@@ -1,0 +1,63 @@
+package scan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Stays says why nothing of ours can remove a finding, named or not, because
+// of what it is made of; "" if something can. What lies apart from the data
+// root is the storage driver's, which keeps a state of its own about it: a
+// daemon that runs deletes it, or nobody does (rules 6, 7).
+func (f *Finding) Stays(h *Host) string {
+	for _, o := range f.Parts {
+		if why := f.stays(h, o); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func (f *Finding) stays(h *Host, o *Object) string {
+	switch {
+	case o.Medium == Directory, o.Medium == File, o.Medium == Subvolume:
+		return ""
+	case h.Online && f.Type == TypeImageLayer:
+		return "" // it takes the chain, and lets it go
+	case o.Medium == Dataset:
+		return fmt.Sprintf("removing a %s is not supported yet", o.Medium)
+	case h.Online && f.Type == TypeLayer && !f.MayBeContainers() && h.CollectsMarked():
+		return ""
+	case h.Online:
+		return fmt.Sprintf("a %s goes by hand only while Docker is stopped", o.Medium)
+	case o.Medium != ThinDevice:
+		return fmt.Sprintf("nothing is known that removes a %s", o.Medium)
+	case o.Note().Handle == nil || o.Stamp == (Stamp{}):
+		return "it has no metadata file, which is what tells that a thin device is this data root's"
+	case o.Note().Handle.Foreign:
+		return "its pool is not made of files of the data root (direct-lvm): only Docker can delete its devices"
+	}
+	return ""
+}
+
+// named says why prune leaves to rm what it could remove; "" if it does not.
+func (f *Finding) named(h *Host) string {
+	for _, o := range f.Parts {
+		if o.Medium == ThinDevice && !h.Online {
+			return "a thin device goes only if it is named"
+		}
+	}
+	return ""
+}
+
+// CollectsMarked reports whether the running daemon deletes, when it stops in
+// order, the layers of records that say they are being removed: from 20.10 on
+// (moby layer_store.go, Cleanup).
+func (h *Host) CollectsMarked() bool {
+	major, rest, _ := strings.Cut(h.Info.Version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, errA := strconv.Atoi(major)
+	b, errB := strconv.Atoi(minor)
+	return h.Online && errA == nil && errB == nil && (a > 20 || a == 20 && b >= 10)
+}
