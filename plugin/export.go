@@ -91,8 +91,8 @@ func runExport(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 	defer closeImages()
 	p := newProgress(dockerCLI.Err())
 	defer p.clear()
-	p.show("Exporting…")
-	if err := writeExport(ctx, dockerCLI.Out(), in.DataRoot, options.output, images); err != nil {
+	m := &meter{to: dockerCLI.Out(), progress: p, total: sizeOf(images)}
+	if err := writeExport(ctx, m, in.DataRoot, options.output, images); err != nil {
 		return err
 	}
 	p.clear()
@@ -166,7 +166,7 @@ const writeBuffer = 1 << 20
 
 // writeExport writes the archive to a file, or to standard output. A file is
 // there only if it is whole.
-func writeExport(ctx context.Context, out io.Writer, root, name string, images []*catalog.Opened) (err error) {
+func writeExport(ctx context.Context, out *meter, root, name string, images []*catalog.Opened) (err error) {
 	commit := func() error { return nil }
 	if name != "" {
 		var file *outfile.File
@@ -174,7 +174,7 @@ func writeExport(ctx context.Context, out io.Writer, root, name string, images [
 			return err
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
-		out, commit = file, file.Commit
+		out.to, commit = file, file.Commit
 	}
 	buffered := bufio.NewWriterSize(out, writeBuffer)
 	packed := make([]*archive.Image, len(images))
@@ -191,6 +191,35 @@ func writeExport(ctx context.Context, out io.Writer, root, name string, images [
 		return err
 	}
 	return commit()
+}
+
+// A meter shows how much of all that is to be written was written.
+type meter struct {
+	to          io.Writer
+	progress    *progress
+	done, total int64
+}
+
+// Write writes, and tells.
+func (m *meter) Write(p []byte) (int, error) {
+	m.progress.bytes("Exporting", m.done, m.total)
+	n, err := m.to.Write(p)
+	m.done += int64(n)
+	return n, err
+}
+
+// sizeOf is what the layers of images take in an archive, each once.
+func sizeOf(images []*catalog.Opened) (total int64) {
+	counted := map[string]bool{}
+	for _, i := range images {
+		for _, l := range i.Layers {
+			if !counted[l.Diff()] {
+				total += l.Size()
+			}
+			counted[l.Diff()] = true
+		}
+	}
+	return total
 }
 
 // completeImages completes the names of images of all storage drivers.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/docker/cli/cli/streams"
+	"github.com/docker/go-units"
 	"github.com/morikuni/aec"
 )
 
@@ -39,6 +40,13 @@ func (p *progress) count(step string, done, total int) {
 		return
 	}
 	p.show(fmt.Sprintf("%s %d/%d", step, done, total))
+}
+
+// bytes shows how much of a long step is done, at most ten times a second.
+func (p *progress) bytes(step string, done, total int64) {
+	if time.Since(p.last) >= 100*time.Millisecond {
+		p.show(fmt.Sprintf("%s %s/%s", step, units.HumanSize(float64(done)), units.HumanSize(float64(total))))
+	}
 }
 
 // clear takes the line away.
