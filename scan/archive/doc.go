@@ -24,5 +24,6 @@
 // A layer's files, their names and the daemon's records of them are whatever
 // whoever made the image wanted. Files are opened below the layer's directory,
 // through no symbolic link and on no other mount, and nothing but regular files
-// is read.
+// is read. Where the daemon unpacked a file through a link of the same layer,
+// that is resolved here, with the layer as the root, and not by the kernel.
 package archive

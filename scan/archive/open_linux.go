@@ -3,12 +3,17 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/tree/beneath"
 )
+
+// maxLinks is how many symbolic links a path may have, as for the kernel.
+const maxLinks = 40
 
 // A source is a directory below the data root, held by a descriptor.
 type source struct {
@@ -50,10 +55,21 @@ func told(err error) error {
 	return err
 }
 
-// file opens a regular file below the directory to read it, and tells its size.
-// Nothing else is opened but to be described: a device would notice. The caller
-// closes it.
+// file opens a regular file of a registered layer to read it, and tells its
+// size. The caller closes it.
 func (s *source) file(name string) (fd int, size int64, err error) {
+	fd, size, err = s.regular(name)
+	if errors.Is(err, scan.ErrSymlink) {
+		if name, err = s.follow(name); err == nil {
+			fd, size, err = s.regular(name)
+		}
+	}
+	return fd, size, err
+}
+
+// regular opens a regular file below the directory. Nothing else is opened but
+// to be described: a device would notice.
+func (s *source) regular(name string) (fd int, size int64, err error) {
 	var is, opened beneath.Stat
 	fd, err = s.calls.Path(s.dir, name)
 	if err != nil {
@@ -80,4 +96,49 @@ func (s *source) file(name string) (fd int, size int64, err error) {
 		return -1, 0, err
 	}
 	return fd, opened.Size, nil
+}
+
+// follow returns where a name leads through symbolic links of the layer, none
+// of which leads out of it: the daemon unpacked it with the layer as its root.
+// The last element is no link: what the daemon finds there it replaces.
+func (s *source) follow(name string) (string, error) {
+	at, rest := ".", strings.Split(name, "/")
+	for links := 0; len(rest) > 1; {
+		next := path.Join("/", at, rest[0])[1:]
+		rest = rest[1:]
+		if next == "" {
+			at = "."
+			continue
+		}
+		target, err := s.link(next)
+		if err != nil {
+			return "", err
+		}
+		if target == "" {
+			at = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", scan.ErrSymlink
+		}
+		if path.IsAbs(target) {
+			at = "."
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return path.Join("/", at, rest[0])[1:], nil
+}
+
+// link returns where a symbolic link leads; "" if the name is none.
+func (s *source) link(name string) (string, error) {
+	fd, err := s.calls.Path(s.dir, name)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd) // nothing was written through it
+	var is beneath.Stat
+	if err := s.calls.Fstat(fd, &is); err != nil || is.Type() != unix.S_IFLNK {
+		return "", err
+	}
+	return readlink(fd, "")
 }

@@ -162,6 +162,14 @@ func TestRegistered(t *testing.T) {
 	data, err := k.read(t.Context(), t)
 	assert.NilError(t, err)
 	assert.Assert(t, bytes.Equal(data, k.archive))
+
+	// The daemon unpacked it through links of the layer, with that as its root.
+	assert.NilError(t, errors.Join(
+		os.MkdirAll(k.file("usr/lib"), 0o755), os.Rename(k.file("d"), k.file("usr/lib/e")), os.Symlink("/../usr/./l/e", k.file("d")), os.Symlink("../usr/lib", k.file("usr/l"))))
+	data, err = k.read(t.Context(), t)
+	assert.NilError(t, err)
+	assert.Assert(t, bytes.Equal(data, k.archive))
+
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = k.read(ctx, t)
@@ -188,6 +196,12 @@ func TestRegisteredDamaged(t *testing.T) {
 			assert.NilError(t, errors.Join(os.Remove(k.file("abs")), with(k.file("abs"))))
 		}
 	}
+	linked := func(target string) func(*testing.T, *kept) {
+		return func(t *testing.T, k *kept) {
+			assert.NilError(t, os.WriteFile(filepath.Dir(secret)+"/f", []byte(strings.Repeat("f", 1000)), 0o600)) // as d/f is
+			assert.NilError(t, errors.Join(os.RemoveAll(k.file("d")), os.Symlink(target, k.file("d"))))
+		}
+	}
 	for _, test := range []struct {
 		name, says string
 		damage     func(t *testing.T, k *kept)
@@ -203,9 +217,11 @@ func TestRegisteredDamaged(t *testing.T) {
 		{"a fifo", "abs: not a regular file", replaced(func(n string) error { return unix.Mkfifo(n, 0o600) })},
 		{"a device", "abs: not a regular file", replaced(func(n string) error { return unix.Mknod(n, unix.S_IFCHR, int(unix.Mkdev(1, 5))) })},
 		{"a directory", "abs: not a regular file", replaced(func(n string) error { return os.Mkdir(n, 0o700) })},
-		{"through a link", "is a symbolic link", func(t *testing.T, k *kept) {
-			assert.NilError(t, errors.Join(os.Rename(k.file("d"), k.file("e")), os.Symlink("e", k.file("d"))))
-		}},
+		{"through links for ever", "is a symbolic link", linked("d")},
+		{"through a link to nowhere", "no such file", linked("gone")},
+		{"through a link out of the layer", "d/f: no such file", linked(secret[:strings.LastIndex(secret, "/")])},
+		{"through a link above the layer", "d/f: no such file", linked("../../../../../.." + secret[:strings.LastIndex(secret, "/")])},
+		{"through a file", "d/f: not a directory", linked("abs")},
 		{"a mount", "abs: invalid cross-device link", func(t *testing.T, k *kept) {
 			assert.NilError(t, unix.Mount(secret, k.file("abs"), "", unix.MS_BIND, ""))
 			t.Cleanup(func() { assert.Check(t, unix.Unmount(k.file("abs"), 0)) })

@@ -29,10 +29,14 @@ func exportSwitched(t *testing.T, h *host) {
 	h.Build(t, "rich:1", "FROM app:1\nCOPY d /d\nRUN rm /a && busybox ln /d/x /d/hard && busybox ln -s x /d/sym && busybox mkfifo /d/fifo && busybox chown 1:2 /d/x && rm -r /d/gone && "+
 		"busybox truncate -s 2000000 /d/sparse && echo odd >\"/d/$(printf 'odd\\001\\377')\"\nRUN rm -r /d/sub && mkdir /d/sub && echo new >/d/sub/new\n",
 		engine.File{Name: "d/x", Data: "x"}, engine.File{Name: "d/gone/y", Data: "y"}, engine.File{Name: "d/sub/old", Data: "z"})
+	// As other builders make layers: below a directory that is a link in a lower
+	// layer, and in the same one.
+	h.Load(t, engine.Archive("links:1", engine.Tar(h.Base(t, engine.File{Name: "sbin", Link: "bin"}, engine.File{Name: "sbin/tool", Data: "t"})...),
+		engine.Tar(engine.File{Name: "sbin/other", Data: "o"})))
 	lost := h.Down(t, "rich:1", "sh", "-c", "rm /d/x; rm -r /d/sub; mkdir /d/sub; echo w >/d/sub/w; echo written >/written")
 	seen := view(t, h, lost)
 	was := engine.Snapshot(t, h.Daemon)
-	names := []string{"base:1", "app:1", "bk:1", "rich:1"}
+	names := []string{"base:1", "app:1", "bk:1", "rich:1", "links:1"}
 	ids := []string{h.dangling}
 	for _, name := range names {
 		ids = append(ids, h.Docker(t, "image", "inspect", "--format", "{{.Id}}", name))
@@ -52,8 +56,13 @@ func exportSwitched(t *testing.T, h *host) {
 	h.Start(t)
 	h.Docker(t, "load", "--input", archive)
 	now := engine.Snapshot(t, h.Daemon)
-	for _, id := range ids {
-		assert.Equal(t, now.Images[id], was.Images[id])
+	for i, id := range ids {
+		before, after := was.Images[id], now.Images[id]
+		if i == len(ids)-1 { // what a container sees of it is another thing on overlay2 than on vfs
+			before, _, _ = strings.Cut(before, ", runs on")
+			after, _, _ = strings.Cut(after, ", runs on")
+		}
+		assert.Equal(t, after, before)
 	}
 	made := h.Create(t, "orphans/exported:"+lost[:12], "true")
 	assert.DeepEqual(t, view(t, h, made), seen)

@@ -6,6 +6,7 @@ package main
 var archives = []mutation{
 	{9, "files on other mounts", "scan/archive/open_linux.go", "case s.elsewhere(&is):", "case s.elsewhere(&is) && false:"},
 	{9, "what is no regular file", "scan/archive/open_linux.go", "case is.Type() != unix.S_IFREG:", "case is.Type() != unix.S_IFREG && false:"},
+	{9, "the layer as the root of its links", "scan/archive/open_linux.go", `next := path.Join("/", at, rest[0])[1:]`, "next := path.Join(at, rest[0])"},
 	{1, "a layer's digest", "scan/archive/registered.go", "err == nil && sum.diff() != r.layer.Diff", "false"},
 	{1, "a file's checksum", "scan/archive/registered.go", "case !bytes.Equal(sum.Sum(nil), e.Payload):", "case false:"},
 	{1, "a file's size", "scan/archive/registered.go", "if size != e.Size {", "if false {"},
