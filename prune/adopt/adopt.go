@@ -92,7 +92,7 @@ func (c *Cascade) read(tree scan.Tree) ([]layerdb.Layer, error) {
 		if is.Chain != want.Chain || is.CacheID != path.Base(want.Layer.Name) {
 			return nil, fmt.Errorf("chain %s has changed: it is layer %s now, and was %s", scan.Short(want.Chain), is.CacheID, path.Base(want.Layer.Name))
 		}
-		if err := checkData(tree, want.Layer); err != nil {
+		if err := checkData(tree, c.Backend, want.Layer); err != nil {
 			return nil, err
 		}
 	}

@@ -15,10 +15,19 @@ const maxWord = 4 << 10
 // checkData checks that what the storage driver has for a layer is whole as
 // far as removing it asks: a daemon before 18.06 whose layer has an empty link
 // file removes the links of all layers.
-func checkData(tree scan.Tree, layer scan.Node) error {
+func checkData(tree scan.Tree, backend string, layer scan.Node) error {
+	if backend == "zfs" {
+		return nil // a dataset: its directory is there only while it is mounted
+	}
 	info, err := tree.Stat(layer.Name)
 	if err != nil {
 		return err
+	}
+	if backend == "devicemapper" {
+		if !info.Mode.IsRegular() {
+			return fmt.Errorf("%s: not a file", layer.Name)
+		}
+		return nil
 	}
 	if !info.Mode.IsDir() {
 		return fmt.Errorf("%s: not a directory", layer.Name)

@@ -70,6 +70,25 @@ func TestDevicemapper(t *testing.T) {
 	engine.Check(t, h.Daemon, was)
 }
 
+// What a stopped daemon has lost a container's record of goes with its thin
+// devices, and a daemon that is started on the rest works with it.
+func TestDevicemapperStopped(t *testing.T) {
+	h := &host{Daemon: place{"debian", "devicemapper"}.start(t)}
+	h.Import(t, "base:1", h.Base(t)...)
+	kept, lost := h.Create(t, "base:1", "true"), h.Create(t, "base:1", "true")
+	writable, initial := h.ContainerLayers(t, lost)
+	h.Stop(t)
+	h.Lose(t, "containers/"+lost)
+	before := h.pool(t)
+	out := h.offline(t, 0, "rm", "--force", "--purge", lost)
+	t.Log(out.Stdout, out.Stderr)
+	assert.Check(t, !h.Has(writable) && !h.Has(initial) && !h.Has(h.MountRecord(lost)))
+	assert.Equal(t, len(h.pool(t)), len(before)-2)
+	h.Start(t)
+	h.Docker(t, "start", kept)
+	h.Docker(t, "run", "--rm", "--network=none", "base:1", "true")
+}
+
 // pool lists the numbers of the devices in the pool of a stopped daemon.
 func (h *host) pool(t *testing.T) []uint32 {
 	t.Helper()
