@@ -35,6 +35,9 @@ func Breaks(g *Graph) []Break {
 			add(g.Objects[i].Node, missing)
 		}
 	}
+	for _, name := range g.Host.LostVolumes {
+		add(VolumeNode(name), "is gone, and volumes/metadata.db lists it")
+	}
 	lost := c.lostLinks()
 	for _, r := range g.refs.all() {
 		from, to := g.nodes[r.from], g.nodes[r.to]

@@ -220,6 +220,9 @@ type Host struct {
 	// tell it: "the daemon's command line". "" if nothing is known to.
 	Prior []string `json:"prior,omitempty"`
 	Told  string   `json:"told,omitempty"`
+	// LostVolumes are volumes of the local driver that volumes/metadata.db lists
+	// and whose directory is gone.
+	LostVolumes []string `json:"lostVolumes,omitempty"`
 	// LostTags are images that a tag or a container names and whose config
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`

@@ -188,11 +188,8 @@ func noContainers(g *scan.Graph) {
 
 // volumeNamed returns the volume of a name, if there is one on disk.
 func volumeNamed(g *scan.Graph, name string) (scan.Node, bool) {
-	if !scan.IsVolumeName(name) {
-		return scan.Node{}, false
-	}
 	node := scan.VolumeNode(name)
-	return node, g.Object(node) != nil
+	return node, scan.IsVolumeName(name) && g.Object(node) != nil
 }
 
 // eachVolume calls yield for every volume of which a string in a JSON text is

@@ -86,6 +86,10 @@ func TestVolumeFacts(t *testing.T) {
 	assert.DeepEqual(t, note("three").Volume, &scan.Volume{})
 	assert.Equal(t, len(g.Objects), 3)
 	assert.Equal(t, len(g.Doubts), 0, "%v", g.Doubts)
+	assert.DeepEqual(t, g.Host.LostVolumes, []string{"gone"})
+	breaks := scan.Breaks(g)
+	assert.Equal(t, len(breaks), 1)
+	assert.Equal(t, breaks[0].Node, scan.VolumeNode("gone"))
 }
 
 // A volume that a container has in the daemon's answer is in use, whatever is

@@ -70,6 +70,10 @@ func (v *volumes) row(name string, row []byte) error {
 	}
 	node, ok := volumeNamed(v.g, name)
 	if !ok {
+		local := record.Driver == "" || record.Driver == scan.LocalDriver
+		if local && scan.IsVolumeName(name) && v.in.Gone(node.Name) {
+			v.g.Host.LostVolumes = append(v.g.Host.LostVolumes, name)
+		}
 		return nil
 	}
 	o := v.g.Object(node)
