@@ -32,7 +32,7 @@ func (x *index) differs(s *Step, stamps bool) string {
 	switch {
 	case f == nil:
 		return "it is gone"
-	case f.Verdict != scan.Orphan && !(s.Damaged && f.Verdict == scan.Damaged):
+	case f.Verdict != scan.Orphan && (!s.Damaged || f.Verdict != scan.Damaged):
 		return fmt.Sprintf("it is %s now: %s", f.Verdict, f.Reason)
 	case f.Type != s.Type || len(f.Parts) != len(s.Objects):
 		return "it has changed since it was shown"

@@ -112,17 +112,13 @@ func (c *classifier) run() {
 		c.verdict[i] = Orphan
 	}
 	for _, m := range c.g.Marks {
-		if m.Verdict == Used && c.p.Without[m.Node] {
-			continue
+		if m.Verdict != Used || !c.p.Without[m.Node] {
+			c.raise(c.find(c.g.id(m.Node)), m.Verdict, m.What)
 		}
-		c.raise(c.find(c.g.id(m.Node)), m.Verdict, m.What)
 	}
 	c.spread(Used, Held, Kept)
 	conditional := c.dangling()
-	for _, d := range slices.Concat(c.g.Doubts, c.contradictions()) {
-		if c.p.isWithout(d) {
-			continue
-		}
+	for _, d := range slices.DeleteFunc(slices.Concat(c.g.Doubts, c.contradictions()), c.p.isWithout) {
 		if d.Of == (Node{}) {
 			c.doubtful = append(c.doubtful, d)
 		} else {

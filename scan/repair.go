@@ -31,42 +31,58 @@ type Unrepaired struct {
 // registered the layer cannot be made again. What the daemon has in memory is
 // never set aside behind its back (rule 7).
 func FindRepairs(g *Graph, p Policy) *Repairs {
-	r := &Repairs{Without: map[Node]bool{}, Layers: map[Node]bool{}}
 	x := &repairer{g: g, edges: g.Edges(), records: map[Node]Node{}}
-	for ref := range g.Refs {
-		if ref.Why == ByConfig && ref.From.Kind == KindImage {
-			x.records[ref.From] = ref.To
-			r.Without[ref.From] = true
-		}
-	}
-	for i := range g.Objects {
-		if o := &g.Objects[i]; o.Kind == KindRecord && o.Note().Missing != "" {
-			r.Without[o.Node] = true
-		}
-	}
+	r := &Repairs{Without: x.candidates(), Layers: map[Node]bool{}}
 	for again := len(r.Without) > 0; again; {
-		again = false
 		p.Without = r.Without
 		x.judge(p)
-		clear(r.Layers)
-		for n := range r.Without {
-			layers, why := x.setAside(n)
-			if why != "" {
-				delete(r.Without, n) // it stays, and with it what it needs
-				again = true
-			}
-			if why != "" && n.Kind == KindImage {
-				r.Left = append(r.Left, Unrepaired{n, why})
-			}
-			for _, n := range layers {
-				r.Layers[n] = true
-			}
-		}
+		again = x.choose(r)
 	}
 	slices.SortFunc(r.Left, func(a, b Unrepaired) int {
 		return cmp.Or(strings.Compare(g.TitleOf(a.Image), g.TitleOf(b.Image)), strings.Compare(a.Image.Name, b.Image.Name))
 	})
 	return r
+}
+
+// candidates are the broken images and the damaged records.
+func (x *repairer) candidates() map[Node]bool {
+	found := map[Node]bool{}
+	for ref := range x.g.Refs {
+		if ref.Why == ByConfig && ref.From.Kind == KindImage {
+			x.records[ref.From] = ref.To
+			found[ref.From] = true
+		}
+	}
+	for i := range x.g.Objects {
+		if o := &x.g.Objects[i]; o.Kind == KindRecord && o.Note().Missing != "" {
+			found[o.Node] = true
+		}
+	}
+	return found
+}
+
+// choose leaves out what must stay, by what was judged without it, and reports
+// whether that makes it necessary to judge again: what stays needs others. The
+// entries of an image that stays do, too: alone they heal nothing.
+func (x *repairer) choose(r *Repairs) (again bool) {
+	clear(r.Layers)
+	for n := range r.Without {
+		layers, why := x.setAside(n)
+		if why != "" {
+			delete(r.Without, n)
+			again = true
+		}
+		if why != "" && n.Kind == KindImage {
+			r.Left = append(r.Left, Unrepaired{n, why})
+			for ref := range x.edges.From(n) {
+				delete(r.Without, Node{KindRecord, ref.To.Name})
+			}
+		}
+		for _, l := range layers {
+			r.Layers[l] = true
+		}
+	}
+	return again
 }
 
 // isWithout reports a doubt about something that is set aside.

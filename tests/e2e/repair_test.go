@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -53,22 +54,20 @@ func repaired(t *testing.T, h *host) {
 		h.Lose(t, nameless.records[1]+"/cache-id")
 		assert.NilError(t, os.WriteFile(h.Path(h.ImageConfig(damaged.id)), []byte("{"), 0o600))
 	})
-	for _, b := range []broken{empty, nameless} {
-		_, err := h.Try(strings.NewReader(string(b.archive)), "load")
-		assert.Check(t, err != nil && strings.Contains(err.Error(), "file exists"), "%s: %v", b.tag, err)
-	}
-	says := []string{gone.records[1] + ": its layer " + gone.layers[1] + " is gone", empty.records[2] + ": the entry is empty",
-		nameless.records[1] + ": the entry has no cache-id", h.ImageConfig(damaged.id) + ": "}
-	for _, says := range says {
-		h.checks(t, 2, says)
-	}
+	// The daemon releases the layers below, which no image has that it knows.
+	_, err := h.Try(bytes.NewReader(empty.archive), "load")
+	assert.Check(t, err != nil && strings.Contains(err.Error(), "file exists"), "%v", err)
+	h.checks(t, 2, gone.records[1]+": its layer "+gone.layers[1]+" is gone")
+	h.checks(t, 2, empty.records[2]+": the entry is empty")
+	h.checks(t, 2, nameless.records[1]+": the entry has no cache-id")
+	h.checks(t, 2, h.ImageConfig(damaged.id)+": its content does not match its digest")
 
 	// What the daemon has not loaded goes while it runs.
 	out := h.Run(t, suite.program, "-H", h.Host, "check", "--repair", "--force")
 	assert.Equal(t, out.Code, 2, "%s%s", out.Stdout, out.Stderr)
 	assert.Check(t, strings.Contains(out.Stderr, "Not repaired: image gone:1: the daemon has it in memory"), out.Stderr)
 	assert.Check(t, strings.Contains(out.Stderr, "Not repaired: image nameless:1: the daemon may have some of its layers in memory"), out.Stderr)
-	for _, name := range []string{empty.records[2], h.ImageConfig(empty.id), nameless.records[1], h.ImageConfig(damaged.id)} {
+	for _, name := range []string{empty.records[2], h.ImageConfig(empty.id), h.ImageConfig(damaged.id)} {
 		assert.Check(t, !h.Has(name), "%s is still there", name)
 	}
 	h.loads(t, empty, damaged)
@@ -77,20 +76,24 @@ func repaired(t *testing.T, h *host) {
 	h.Stop(t)
 	h.offline(t, 0, "check", "--repair", "--force")
 	for _, b := range []broken{gone, nameless} {
-		assert.Check(t, !h.Has(b.records[1]) && !h.Has(b.records[2]) && !h.Has(b.layers[2]) && !h.Has(h.ImageConfig(b.id)), "%s is still there", b.tag)
-		assert.Check(t, h.Has(b.records[0]) && h.Has(b.layers[0]), "%s: its base is gone", b.tag)
+		has := h.Has(b.records[1]) || h.Has(b.records[2]) || h.Has(b.layers[2]) || h.Has(h.ImageConfig(b.id))
+		assert.Check(t, !has, "%s is still there", b.tag)
+		has = h.Has(b.records[0]) && h.Has(b.layers[0])
+		assert.Check(t, has, "%s: its base is gone", b.tag)
 	}
 	h.offline(t, 0, "restore", "--last")
 	for _, b := range []broken{gone, nameless} {
-		assert.Check(t, h.Has(b.records[2]) && h.Has(b.layers[2]) && h.Has(h.ImageConfig(b.id)), "%s is not back", b.tag)
+		has := h.Has(b.records[1]) && h.Has(b.records[2]) && h.Has(b.layers[2]) && h.Has(h.ImageConfig(b.id))
+		assert.Check(t, has, "%s is not back", b.tag)
 	}
 	h.offline(t, 2, "check")
 	h.offline(t, 0, "check", "--repair", "--force")
 	h.again(t)
 	h.loads(t, gone, nameless)
-	engine.Check(t, h.Daemon, was)
 	h.again(t)
 	h.loads(t, gone, empty, nameless, damaged)
+	h.Docker(t, "rmi", gone.tag, empty.tag, nameless.tag, damaged.tag)
+	engine.Check(t, h.Daemon, was)
 }
 
 // loads asserts that images can be loaded again, and used.

@@ -140,6 +140,7 @@ func TestEveryFault(t *testing.T) {
 		t.Run(driver, func(t *testing.T) { everyFault(t, driver, leaky) })
 		t.Run(driver+"/offline", func(t *testing.T) { everyFault(t, driver, leakyOffline) })
 		t.Run(driver+"/backend", func(t *testing.T) { everyFault(t, driver, leftBehind) })
+		t.Run(driver+"/repair", func(t *testing.T) { everyFault(t, driver, brokenImages) })
 	}
 	for _, driver := range []string{"overlay", "aufs", "btrfs"} {
 		t.Run(driver, func(t *testing.T) { everyFault(t, driver, leaky) })
@@ -217,7 +218,7 @@ func faultAt(t *testing.T, driver, script string, f fault, n int) {
 
 // Putting back what an interrupted run took can fail or end anywhere, too.
 func TestEveryFaultOfRecover(t *testing.T) {
-	for _, script := range []string{leaky, leakyOffline, leftBehind, leakyVolumes} {
+	for _, script := range []string{leaky, leakyOffline, leftBehind, leakyVolumes, brokenImages} {
 		for f := failBefore; f <= crashAfter; f++ {
 			for n, more := 1, true; more; n++ {
 				more = recoverFault(t, script, f, n)

@@ -37,6 +37,9 @@ type world struct {
 	medium  scan.Medium // of layers; "" as they are
 	volumes bool        // the daemon removes and makes volumes
 	named   bool        // plans take also what goes only if it is named
+	repair  bool        // plans set aside what is broken, and nothing else
+
+	aside map[scan.Node]bool // what the last such plan was made without
 }
 
 func newWorld(t testing.TB, driver, script string) *world {
@@ -86,7 +89,7 @@ func worldIn(t testing.TB, dir, driver, script string) *world {
 	t.Helper()
 	c, err := testkit.Run(dir, driver, script)
 	assert.NilError(t, err)
-	return &world{Case: c, t: t, named: script == leftBehind, volumes: script == leakyVolumes}
+	return &world{Case: c, t: t, named: script == leftBehind, volumes: script == leakyVolumes, repair: script == brokenImages}
 }
 
 // takeOnly takes the findings of one id.
@@ -107,7 +110,7 @@ func (w *world) look(run string, named map[scan.Node]bool, walked func(*scan.Obj
 			o.Usage = walked(o)
 		}
 	}
-	policy := scan.Policy{Now: time.Now().Add(time.Second)}
+	policy := scan.Policy{Now: time.Now().Add(time.Second), Without: w.aside}
 	if walked != nil {
 		seen.Findings = scan.Classify(seen.Graph, policy)
 		return seen
@@ -158,7 +161,14 @@ func (w *world) disk() prune.Disk {
 
 // plan is what the first look would remove.
 func (w *world) plan(o prune.Options) (prune.Plan, *scan.Process) {
+	w.aside = nil
 	seen := w.look("", nil, nil)
+	if w.repair {
+		repairs := scan.FindRepairs(seen.Graph, scan.Policy{Now: time.Now().Add(time.Second)})
+		w.aside, o.Repair = repairs.Without, seen.Findings
+		o.Take = func(f *scan.Finding) bool { return f.Verdict == scan.Damaged || repairs.Layers[f.Parts[0].Node] }
+		seen = w.look("", nil, nil)
+	}
 	if w.named {
 		o.Named, o.Take = true, func(*scan.Finding) bool { return true }
 	}
