@@ -142,7 +142,8 @@ func (l *look) checkup() *checkup {
 	index := whose.NewIndex(l.in, l.graph, l.findings)
 	for _, b := range scan.Breaks(l.graph) {
 		d := damage{Break: b, fails: index.Broken(b)}
-		if l.graph.Object(b.Node) == nil && !d.needed() {
+		record := b.Node.Kind == scan.KindBuild || b.Node.Kind == scan.KindVolume || l.graph.Object(b.Node) != nil
+		if !record && !d.needed() {
 			continue
 		}
 		d.help = d.remedy(index, l.in.DataRoot)
@@ -167,6 +168,22 @@ func (l *look) idle(d scan.Doubt) bool {
 	})
 }
 
+// name is what a damage is about: a path below the data root, or a build record.
+func (d *damage) name() string {
+	if d.Node.Kind == scan.KindBuild {
+		return "build record " + d.Node.Name
+	}
+	return d.Node.Name
+}
+
+// path is the absolute path of what a damage is about; "" of a build record.
+func (d *damage) path(root string) string {
+	if d.Node.Kind == scan.KindBuild {
+		return ""
+	}
+	return filepath.Join(root, d.Node.Name)
+}
+
 func (d *damage) needed() bool {
 	return len(d.fails.Images)+len(d.fails.Containers)+len(d.fails.Others) > 0
 }
@@ -174,6 +191,8 @@ func (d *damage) needed() bool {
 // remedy is what helps. It never is to remove what still has data.
 func (d *damage) remedy(index *whose.Index, root string) string {
 	switch d.Node.Kind {
+	case scan.KindBuild:
+		return "docker builder prune --all drops the record; then build again"
 	case scan.KindRecord:
 		return "check --repair sets it aside; then pull or load the image again"
 	case scan.KindLink:
@@ -208,7 +227,7 @@ func (d *damage) remedy(index *whose.Index, root string) string {
 func (c *checkup) text() string {
 	var b strings.Builder
 	for _, d := range c.damages {
-		fmt.Fprintf(&b, "%s: %s\n", scan.Printable(d.Node.Name), scan.Printable(d.What))
+		fmt.Fprintf(&b, "%s: %s\n", scan.Printable(d.name()), scan.Printable(d.What))
 		if fails := d.failing(); len(fails) > 0 {
 			fmt.Fprintf(&b, "  fails:  %s\n", scan.Printable(strings.Join(fails, ", ")))
 		}
@@ -263,8 +282,12 @@ type checkJSON struct {
 func (c *checkup) writeJSON(w io.Writer) error {
 	var rows []checkJSON
 	for _, d := range c.damages {
+		what := d.What
+		if d.Node.Kind == scan.KindBuild {
+			what = d.name() + ": " + what
+		}
 		rows = append(rows, checkJSON{
-			Kind: "damage", Path: filepath.Join(c.root, d.Node.Name), What: d.What, Fails: append([]string{}, d.failing()...), Helps: d.help,
+			Kind: "damage", Path: d.path(c.root), What: what, Fails: append([]string{}, d.failing()...), Helps: d.help,
 		})
 	}
 	for _, d := range c.doubts {

@@ -38,6 +38,9 @@ func Breaks(g *Graph) []Break {
 	for _, name := range g.Host.LostVolumes {
 		add(VolumeNode(name), "is gone, and volumes/metadata.db lists it")
 	}
+	for _, l := range g.Host.LostBuilds {
+		add(l.Node, l.What)
+	}
 	lost := c.lostLinks()
 	for _, r := range g.refs.all() {
 		from, to := g.nodes[r.from], g.nodes[r.to]

@@ -223,9 +223,17 @@ type Host struct {
 	// LostVolumes are volumes of the local driver that volumes/metadata.db lists
 	// and whose directory is gone.
 	LostVolumes []string `json:"lostVolumes,omitempty"`
+	// LostBuilds are build records whose data is gone. Nothing is judged by them.
+	LostBuilds []Loss `json:"lostBuilds,omitempty"`
 	// LostTags are images that a tag or a container names and whose config
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`
+}
+
+// A Loss is a record of something whose data is gone.
+type Loss struct {
+	Node Node   `json:"node"`
+	What string `json:"what"`
 }
 
 // Unborn is the birth of what may have been made at any time.

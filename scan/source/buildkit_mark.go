@@ -46,12 +46,34 @@ func (bk *buildKit) mark() string {
 	}
 	for _, record := range slices.Sorted(maps.Keys(bk.records)) {
 		bk.need(record, bk.records[record], buildRecords)
+		bk.lost(record)
 	}
 	note := fmt.Sprintf("%d records, %d leases, %d snapshots", len(bk.records), len(bk.leases), len(bk.snapshots)-stale)
 	if stale > 0 {
 		note += fmt.Sprintf("; %d stale leases of chains", stale)
 	}
 	return note
+}
+
+// lost tells of a record whose layer is gone though no chain was made of it,
+// whose release would have taken the layer along.
+func (bk *buildKit) lost(record string) {
+	key := bk.records[record]
+	s, ok := bk.snapshots[key]
+	if s.committed != "" {
+		key = s.committed
+	}
+	if !ok || s.chain != "" || !s.layer && s.committed == "" || !scan.IsBuildID(key) {
+		return
+	}
+	for _, b := range bk.in.Backends {
+		if isThere(bk.in, bk.g, b.Layer(key)) {
+			return
+		}
+	}
+	bk.g.Host.LostBuilds = append(bk.g.Host.LostBuilds, scan.Loss{
+		Node: scan.Node{Kind: scan.KindBuild, Name: scan.Printable(record)}, What: "its layer " + key + " is gone",
+	})
 }
 
 // unregistered doubts a record whose layer is there while the chain that was

@@ -4,7 +4,6 @@ package prune_test
 
 import (
 	"testing"
-	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -72,23 +71,5 @@ func TestRepairedMeanwhile(t *testing.T) {
 			want = journal.Quarantined
 		}
 		assert.Equal(t, end, want, name)
-	}
-}
-
-// What a container, another image, or the memory of a daemon needs is not set
-// aside, and what that lies on neither.
-func TestNotRepaired(t *testing.T) {
-	for _, tc := range []struct{ name, more, why string }{
-		{"a container", "container c one", "used by container c: remove that first"},
-		{"a daemon", "online started=-1h", "the daemon has it in memory: docker rmi one:1, or stop Docker first"},
-		{"a daemon that has not loaded it", "online started=+1h\nforget {image one}\nforget {image two}\nforget {image bad}\nnow +2h", "the daemon may have some of its layers in memory: stop Docker first"},
-	} {
-		w := newWorld(t, "vfs", brokenImages+tc.more+"\n")
-		seen := w.look("", nil, nil)
-		policy := scan.Policy{Now: time.Now().Add(2 * time.Hour)}
-		repairs := scan.FindRepairs(seen.Graph, policy)
-		assert.Assert(t, len(repairs.Left) > 0, tc.name)
-		assert.Equal(t, repairs.Left[0].Why, tc.why, tc.name)
-		assert.Assert(t, !repairs.Without[repairs.Left[0].Image], tc.name)
 	}
 }
