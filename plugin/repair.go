@@ -66,7 +66,7 @@ func (r *removal) without(ctx context.Context, global *globalOptions, repairs *s
 	for i := range findings {
 		f := &findings[i]
 		l.findings = append(l.findings, f)
-		if f.Verdict == scan.Damaged || repairs.Layers[f.Parts[0].Node] {
+		if repairs.Takes(f) {
 			r.taken = append(r.taken, f)
 		}
 	}

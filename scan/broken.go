@@ -31,8 +31,9 @@ func Breaks(g *Graph) []Break {
 		}
 	}
 	for i := range g.Objects {
-		if missing := g.Objects[i].Note().Missing; missing != "" && !told[g.Objects[i].Node] && !setAside(&g.Objects[i]) {
-			add(g.Objects[i].Node, missing)
+		o := &g.Objects[i]
+		if missing := o.Note().Missing; missing != "" && !told[o.Node] && !setAside(o) && !remembered(o) {
+			add(o.Node, missing)
 		}
 	}
 	for _, name := range g.Host.LostVolumes {
@@ -65,6 +66,12 @@ func Breaks(g *Graph) []Break {
 // setAside reports what lies in the state directory (journal.Dir): it is in
 // nobody's way.
 func setAside(o *Object) bool { return strings.HasPrefix(o.Path(), ".docker-orphans/") }
+
+// remembered reports what the daemon remembers of registries: that a layer is
+// gone breaks none of it.
+func remembered(o *Object) bool {
+	return o.Kind == KindRecord && strings.Contains(o.Name, "/distribution/")
+}
 
 // lostLinks are the short links that are gone and whose layers tell of them.
 // For who lies on what that is as good as the link; for a mount it is not.

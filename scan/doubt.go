@@ -17,6 +17,7 @@ const (
 	SourceLayerDB    SourceID = "layerdb"    // image/<driver>/layerdb: chains, mount records, releases under way
 	SourceContainers SourceID = "containers" // containers/*/config.v2.json
 	SourceImageDB    SourceID = "imagedb"    // image/<driver>/imagedb and repositories.json
+	SourceRegistries SourceID = "registries" // image/<driver>/distribution: what is remembered of registries' layers
 	SourceOrigins    SourceID = "origins"    // image/<driver>/distribution: which registry has a layer
 	SourceNames      SourceID = "names"      // what tells what a layer without a record was
 	SourceBuildKit   SourceID = "buildkit"   // buildkit/*.db

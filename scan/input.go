@@ -294,6 +294,11 @@ type Input struct {
 	// Dormant are the storage drivers that left something and that the daemon
 	// does not use, once their source was read.
 	Dormant []Dormant
+	// Diffs are the contents of the registered layers and of the images' layers,
+	// each by the first 64 bits of its id, once those were read. AllDiffs is
+	// false if there may be more.
+	Diffs    []uint64
+	AllDiffs bool
 	// Roots are data roots of other daemons beside this one's own directories,
 	// once their source was read.
 	Roots []Node

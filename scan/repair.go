@@ -85,6 +85,13 @@ func (x *repairer) choose(r *Repairs) (again bool) {
 	return again
 }
 
+// Takes reports whether a finding, judged without them, is set aside: a damaged
+// record, a registered layer that is gone, or one that lies on such a layer.
+func (r *Repairs) Takes(f *Finding) bool {
+	head := f.Parts[0].Node
+	return r.Without[head] || r.Layers[head] || f.Verdict == Damaged && f.Type == TypeImageLayer
+}
+
 // isWithout reports a doubt about something that is set aside.
 func (p *Policy) isWithout(d Doubt) bool {
 	for n := range p.Without {

@@ -25,6 +25,7 @@ var All = []*scan.Source{
 	Graph,
 	LayerDB,
 	ImageDB,
+	Registries,
 	Containers,
 	BuildKit,
 	Plugins,

@@ -81,6 +81,7 @@ func (db *imageDB) image(hex string, config *imageConfig, err error) {
 	node := scan.ImageNode("sha256:" + hex)
 	if err != nil {
 		if !db.in.Gone(name) {
+			db.in.AllDiffs = false
 			db.doubt(name, err, "which layers this image has is not known; they may be any")
 		}
 		if errors.As(err, &contentError{}) {
@@ -89,6 +90,9 @@ func (db *imageDB) image(hex string, config *imageConfig, err error) {
 		return
 	}
 	db.g.Live(node, "image "+db.g.TitleOf(node), name)
+	for _, diff := range config.RootFS.DiffIDs {
+		noteDiff(db.in, diff)
+	}
 	chains := chainIDs(config.RootFS.DiffIDs)
 	for _, chain := range chains {
 		db.g.Refer(node, scan.ChainNode(db.b.Name, chain), scan.ByDiffIDs)

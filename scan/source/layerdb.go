@@ -23,6 +23,7 @@ var LayerDB = &scan.Source{
 	ID:  scan.SourceLayerDB,
 	Doc: "image/<driver>/layerdb: registered layers, mount records, layers being written or released",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
+		in.Diffs, in.AllDiffs = nil, true
 		if g.Host.Before110 {
 			return "none: the data root is of a Docker before 1.10", nil
 		}
@@ -100,8 +101,11 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	}
 	db.g.Expect(len(entries))
 	count := 0
-	read := func(i int) *scan.Page { return db.entry(entries[i]) }
-	err = scan.Parallel(ctx, len(entries), read, func(_ int, p *scan.Page) error {
+	read := func(i int) *entry { return db.entry(entries[i]) }
+	err = scan.Parallel(ctx, len(entries), read, func(_ int, e *entry) error {
+		p := &e.Page
+		noteDiff(db.in, e.diff)
+		db.in.AllDiffs = db.in.AllDiffs && len(p.Doubts) == 0
 		for i := range p.Objects {
 			if o := &p.Objects[i]; o.Kind == scan.KindChain && o.Unrecognised == "" {
 				count++
@@ -119,9 +123,15 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	return count, nil
 }
 
+// An entry is what one entry of the registry says.
+type entry struct {
+	scan.Page
+	diff string // the id of its content
+}
+
 // entry reads one entry of the registry.
-func (db *layerDB) entry(e scan.Entry) *scan.Page {
-	p := &scan.Page{}
+func (db *layerDB) entry(e scan.Entry) *entry {
+	p := &entry{}
 	name := db.dir + "/sha256/" + e.Name
 	info, err := db.in.Tree.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +150,7 @@ func (db *layerDB) entry(e scan.Entry) *scan.Page {
 		o.Unrecognised = "not a directory"
 	case scan.IsRemoving(e.Name):
 		o.Kind = scan.KindRemoving
-		db.removing(p, &o)
+		db.removing(&p.Page, &o)
 	case scan.IsID(e.Name):
 		db.chain(p, &o)
 	default:
@@ -189,7 +199,8 @@ func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
 // chain reads one registered layer and checks that its id follows from its
 // content: the id is a digest of its diff and its parent's id, so a file that
 // was lost or damaged shows (moby layer.CreateChainID).
-func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
+func (db *layerDB) chain(e *entry, o *scan.Object) {
+	p := &e.Page
 	id, err := db.in.Word(o.Name+"/cache-id", maxWord)
 	if err == nil && !scan.IsLayerID(id) {
 		err = fmt.Errorf("cache-id: %q is no layer's id", id)
@@ -213,6 +224,7 @@ func (db *layerDB) chain(p *scan.Page, o *scan.Object) {
 		db.chainDoubt(p, o, errors.New("its id does not follow from its diff and parent: one of them is damaged"))
 		return
 	}
+	e.diff = diff
 	if parent != "" {
 		p.Refer(o.Node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
 	}

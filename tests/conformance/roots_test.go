@@ -89,6 +89,10 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 		scan.KindLayer: {b.Dir}, scan.KindPart: {b.Dir, b.Name + "/layers", b.Name + "/mnt"}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
 		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {".", "tmp", "tmp-old", "graph/_tmp", layerdb + "tmp", "plugins", "plugins/tmp"}, scan.KindContainer: {"containers"},
 		scan.KindBackend: {".", "image"}, scan.KindRoot: {"."}, scan.KindVolume: {"volumes"}, scan.KindMountPoint: {"rootfs/overlayfs"}, scan.KindCache: {"."},
+		scan.KindRecord: {
+			layerdb + "sha256", "image/" + b.Name + "/imagedb/content/sha256", "image/" + b.Name + "/imagedb/metadata/sha256",
+			"image/" + b.Name + "/distribution/v2metadata-by-diffid/sha256", "image/" + b.Name + "/distribution/diffid-by-digest/sha256",
+		},
 	}
 	for _, dir := range dirs[kind] {
 		if filepath.Dir(p) == dir {

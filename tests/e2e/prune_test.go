@@ -89,7 +89,8 @@ func (h *host) assertSame(t *testing.T, was picture, paths []string) {
 
 // waits reports whether a thing goes to quarantine.
 func (w want) waits() bool {
-	return w.kind == "rw-layer" || w.kind == "container" ||
+	return w.kind == "rw-layer" || w.kind == "container" || w.kind == "build" ||
+		w.kind == "download" && slices.ContainsFunc(w.paths, func(p string) bool { return strings.HasPrefix(p, "plugins/") && strings.HasSuffix(p, "-removing") }) ||
 		w.kind == "layer" && slices.ContainsFunc(w.paths, func(p string) bool { return strings.HasSuffix(p, "-init") })
 }
 

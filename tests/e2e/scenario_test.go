@@ -22,6 +22,7 @@ var scenarios = []scenario{
 	{"kill in rmi", everywhere, killInRemove},
 	{"failed create", everywhere, failedCreate},
 	{"stray link", links, strayLink},
+	{"leftovers", engines, leftovers},
 	{"lost container", everywhere, lostContainer},
 	{"lost container and record", everywhere, lostContainerAndRecord},
 	{"lost record of a container", everywhere, lostRecord},

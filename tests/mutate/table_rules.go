@@ -63,6 +63,8 @@ var recognised = []mutation{
 	{4, "a config is as young as its last change", "scan/source/imagedb.go", "o.Annotate().Created = &changed", "_ = changed"},
 	{1, "an entry that has something in it and cannot be read", "scan/source/layerdb.go", "notes.Missing = \"the entry has no cache-id\"\n\tdb.chainDoubt(p, o, err)", "notes.Missing = \"the entry has no cache-id\""},
 	{16, "an entry without a cache-id hides behind its directory", "scan/scan.go", "|| g.Object(Node{KindRecord, n.Name}) != nil", ""},
+	{1, "layers of which a record cannot be read, among what registries have", "scan/source/registries.go", "if !r.in.AllDiffs {", "if false {"},
+	{1, "images' layers that are not registered, among what registries have", "scan/source/imagedb.go", "noteDiff(db.in, diff)", "_ = diff"},
 	{4, "the removal of a plugin is as young as its change", "scan/source/downloads.go", "o.Annotate().Created = &renamed", "_ = renamed"},
 	{3, "temporary files that are symbolic links", "scan/source/files.go", "case info.Mode&fs.ModeSymlink != 0:", "case false:"},
 	{3, "write-sets of any name", "scan/source/layerdb.go", `known := numbered(e.Name, "write-set-") || numbered(e.Name, "layer-")`, "known := true"},
@@ -114,7 +116,7 @@ var ages = []mutation{
 	{4, "writable layers by when they were made", "scan/contract.go", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeLastChange,", "Undo:    \"restore, with its record\",\n\t\tLabels:  \"the container's config, else every image that has its parent chain\",\n\t\tUnknown: UnknownNeverMatches,\n\t\tAge:     AgeMade,"},
 	{4, "what was made between listing and reading", "scan/scan.go", "\tg.addLate(ctx, in)\n", ""},
 	{4, "references before objects", "scan/scan.go", enumerate + collect, collect + enumerate},
-	{4, "containers before mount records", "scan/source/all.go", "\tGraph,\n\tLayerDB,\n\tImageDB,\n\tContainers,", "\tGraph,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
+	{4, "containers before mount records", "scan/source/all.go", "\tGraph,\n\tLayerDB,\n\tImageDB,\n\tRegistries,\n\tContainers,", "\tGraph,\n\tImageDB,\n\tContainers,\n\tLayerDB,"},
 	{4, "write-sets that processes have open", "scan/source/processes.go", "p.writeSet(name, f)", "_ = name"},
 }
 

@@ -171,8 +171,8 @@ func everyFault(t *testing.T, driver, script string) {
 func faultAt(t *testing.T, driver, script string, f fault, n int) {
 	w := newWorld(t, driver, script)
 	before := w.manifest()
-	verdicts := w.verdicts()
 	plan, owner := w.plan(prune.Options{})
+	verdicts := w.verdicts()
 	all := moved(plan, journal.Free, journal.Quarantine)
 	disk := &faultyDisk{Disk: w.disk(), at: n, fault: f}
 	w.t = t
@@ -196,6 +196,10 @@ func faultAt(t *testing.T, driver, script string, f fault, n int) {
 			assert.Equal(t, verdicts[name], "orphan", name)
 		}
 	}
+	if w.repair { // of an image that was set aside in part the rest waits until it is back
+		w.assertBack(r, before)
+		return
+	}
 	again, owner := w.plan(prune.Options{})
 	result, err := r.Execute(t.Context(), again, owner)
 	assert.NilError(t, err)
@@ -214,6 +218,16 @@ func faultAt(t *testing.T, driver, script string, f fault, n int) {
 	for _, run := range runs {
 		assert.Assert(t, run.Plan == nil || run.Done, "run %s has no end", run.ID)
 	}
+}
+
+// assertBack asserts that what an interrupted repair took comes back.
+func (w *world) assertBack(r *prune.Runner, before map[string]string) {
+	w.t.Helper()
+	held, err := r.Held()
+	assert.NilError(w.t, err)
+	_, err = r.Restore(w.t.Context(), held)
+	assert.NilError(w.t, err)
+	assert.DeepEqual(w.t, w.manifest(), before)
 }
 
 // Putting back what an interrupted run took can fail or end anywhere, too.

@@ -166,7 +166,7 @@ func (w *world) plan(o prune.Options) (prune.Plan, *scan.Process) {
 	if w.repair {
 		repairs := scan.FindRepairs(seen.Graph, scan.Policy{Now: time.Now().Add(time.Second)})
 		w.aside, o.Repair = repairs.Without, seen.Findings
-		o.Take = func(f *scan.Finding) bool { return f.Verdict == scan.Damaged || repairs.Layers[f.Parts[0].Node] }
+		o.Take = repairs.Takes
 		seen = w.look("", nil, nil)
 	}
 	if w.named {
