@@ -65,6 +65,25 @@ func integer(t *testing.T, text string) int64 {
 	return n
 }
 
+// assertUsage compares the total of df with what du finds, and returns its
+// accounts.
+func (h *host) assertUsage(t *testing.T) map[string]bill {
+	t.Helper()
+	var bills map[string]bill
+	var is, off, margin int64
+	for range patience { // the daemon writes between the two walks
+		is, margin = h.allOf(t)
+		bills = h.bills(t, shortGrace...)
+		if off = max(bills["total"].SizeBytes-is, is-bills["total"].SizeBytes); off <= margin {
+			break
+		}
+	}
+	assert.Assert(t, off <= margin, "%d, must be %d", bills["total"].SizeBytes, is)
+	_, unknown := bills["unknown"]
+	assert.Check(t, !unknown, "%v", bills["unknown"])
+	return bills
+}
+
 // TestUsage leaks a writable layer and keeps a deleted file open, and asserts
 // that the accounts add up to what du finds, and after a prune again.
 func TestUsage(t *testing.T) {
@@ -73,23 +92,7 @@ func TestUsage(t *testing.T) {
 		h.Up(t, "--name=open", "base:1", "sh", "-c", "exec 3>/gone; rm /gone; head -c 3145728 /dev/zero >&3; sleep 100000")
 		wants := lostContainer(t, h)
 		h.Docker(t, "start", "open")
-		assertUsage := func() map[string]bill {
-			t.Helper()
-			var bills map[string]bill
-			var is, off, margin int64
-			for range patience { // the daemon writes between the two walks
-				is, margin = h.allOf(t)
-				bills = h.bills(t, shortGrace...)
-				if off = max(bills["total"].SizeBytes-is, is-bills["total"].SizeBytes); off <= margin {
-					break
-				}
-			}
-			assert.Assert(t, off <= margin, "%d, must be %d", bills["total"].SizeBytes, is)
-			_, unknown := bills["unknown"]
-			assert.Check(t, !unknown, "%v", bills["unknown"])
-			return bills
-		}
-		bills := assertUsage()
+		bills := h.assertUsage(t)
 		assert.Check(t, bills["images"].SizeBytes > 0 && *bills["images"].DockerBytes > 0, "%v", bills["images"])
 		assert.Check(t, bills["orphans"].SizeBytes > 0, "%v", bills)
 		assert.Check(t, bills["volumes"].SizeBytes > 0, "%v", bills)
@@ -102,7 +105,7 @@ func TestUsage(t *testing.T) {
 				assert.Check(t, !h.Has(path), "%s", path)
 			}
 		}
-		bills = assertUsage()
+		bills = h.assertUsage(t)
 		_, orphans := bills["orphans"]
 		assert.Check(t, !orphans, "%v", bills["orphans"])
 		assert.Check(t, bills["quarantine"].SizeBytes > 8<<20, "%v", bills["quarantine"])
