@@ -133,16 +133,8 @@ func (p *pool) open() error {
 // run of ours, or a daemon, that was killed left and nobody has open.
 func (p *pool) rest(ctx context.Context) error {
 	for range 2 { // the pool is free only once the device is
-		devices, err := p.Kernel.Devices(ctx)
-		if err != nil {
+		if err := p.letGo(ctx); err != nil {
 			return err
-		}
-		for _, d := range devices {
-			if d.Open == 0 && (d.Name == p.name+thinScratch || d.Name == p.name+"pool") {
-				if err := p.Kernel.Setup(context.WithoutCancel(ctx), "remove", "--", d.Name); err != nil {
-					return err
-				}
-			}
 		}
 	}
 	devices, err := p.Kernel.Devices(ctx)
@@ -154,9 +146,20 @@ func (p *pool) rest(ctx context.Context) error {
 			return restlessError{fmt.Errorf("/dev/mapper/%s is active, and is used, though no daemon runs", scan.Printable(d.Name))}
 		}
 	}
-	for _, file := range []*os.File{p.meta, p.data} {
-		if err := p.detached(file); err != nil {
-			return err
+	return errors.Join(p.detached(p.meta), p.detached(p.data))
+}
+
+// letGo removes our own device, and the pool's, if nobody has them open.
+func (p *pool) letGo(ctx context.Context) error {
+	devices, err := p.Kernel.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if d.Open == 0 && (d.Name == p.name+thinScratch || d.Name == p.name+"pool") {
+			if err := p.Kernel.Setup(context.WithoutCancel(ctx), "remove", "--", d.Name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -47,11 +47,7 @@ func (t *thinSet) compare() {
 	}
 	pool, last, err := readPool(t.in)
 	if errors.Is(err, errNoPool) {
-		for i := range t.layers() {
-			if h := t.layers()[i].Note().Handle; h != nil {
-				h.Foreign = true
-			}
-		}
+		t.foreign()
 		t.g.Note(not + err.Error())
 		return
 	}
@@ -91,6 +87,15 @@ func (t *thinSet) compare() {
 		}
 	}
 	t.g.Note(fmt.Sprintf("%d devices in the pool", len(pool.Devices)))
+}
+
+// foreign marks the layers as those of a pool that is not of this data root.
+func (t *thinSet) foreign() {
+	for i := range t.layers() {
+		if h := t.layers()[i].Note().Handle; h != nil {
+			h.Foreign = true
+		}
+	}
 }
 
 // asideDevices are the devices whose metadata files runs of ours have put

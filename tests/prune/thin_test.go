@@ -260,7 +260,7 @@ func TestThinDevicesRefused(t *testing.T) {
 			assert.NilError(w.t, os.WriteFile(filepath.Join(w.Dir, "devicemapper/metadata/damaged"), []byte("{"), 0o600))
 		}, "which device it names is not known"},
 		"a pool that is read-only": {func(_ *world, k *thinKernel, _ string) { k.mode = "ro" }, "it is read-only"},
-		"a daemon": {func(w *world, _ *thinKernel, _ string) { w.Host.Online = true }, "only while Docker is stopped"},
+		"a daemon":                 {func(w *world, _ *thinKernel, _ string) { w.Host.Online = true }, "only while Docker is stopped"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, k, r, held := quarantined(t)

@@ -100,7 +100,7 @@ func (k *thinKernel) Pool(_ context.Context, name string) (p dm.Pool, err error)
 	err = k.call(func() error {
 		d := k.device(name)
 		if d == nil || d.pool == nil {
-			return errors.New("Device does not exist.\nCommand failed.")
+			return errors.New("device does not exist")
 		}
 		p = dm.Pool{Transaction: d.pool.Transaction, Mode: cmp.Or(k.mode, "rw"), NeedsCheck: d.pool.NeedsCheck}
 		return nil
