@@ -48,6 +48,9 @@ const (
 	thinPoolDir = "devicemapper/devicemapper"
 	thinScratch = "orphans" // what a device is called while it is being deleted; no layer has such a name
 	sectorSize  = 512
+
+	// verify has dmsetup make the names in /dev/mapper where no udev does.
+	verify = "--verifyudev"
 )
 
 // A pool is one that is being worked on.
@@ -157,7 +160,7 @@ func (p *pool) letGo(ctx context.Context) error {
 	}
 	for _, d := range devices {
 		if d.Open == 0 && (d.Name == p.name+thinScratch || d.Name == p.name+"pool") {
-			if err := p.Kernel.Setup(context.WithoutCancel(ctx), "remove", "--", d.Name); err != nil {
+			if err := p.Kernel.Setup(context.WithoutCancel(ctx), "remove", verify, "--", d.Name); err != nil {
 				return err
 			}
 		}
@@ -229,11 +232,11 @@ func (p *pool) active(ctx context.Context, do func() error) (err error) {
 		return err
 	}
 	table := fmt.Sprintf("0 %d thin-pool %s %s %d 32768 1 skip_block_zeroing", info.Size()/sectorSize, meta, data, p.before.BlockSize/sectorSize)
-	if err := p.Kernel.Setup(ctx, "create", "--table", table, "--", p.name+"pool"); err != nil {
+	if err := p.Kernel.Setup(ctx, "create", verify, "--table", table, "--", p.name+"pool"); err != nil {
 		return err
 	}
 	defer func() {
-		err = errors.Join(err, p.Kernel.Setup(context.WithoutCancel(ctx), "remove", "--retry", "--", p.name+"pool"))
+		err = errors.Join(err, p.Kernel.Setup(context.WithoutCancel(ctx), "remove", verify, "--retry", "--", p.name+"pool"))
 	}()
 	state, err := p.Kernel.Pool(ctx, p.name+"pool")
 	if err != nil {
@@ -253,11 +256,11 @@ func (p *pool) active(ctx context.Context, do func() error) (err error) {
 // device that nobody will read is empty.
 func (p *pool) delete(ctx context.Context, d ThinDevice) (err error) {
 	table := fmt.Sprintf("0 %d thin /dev/mapper/%spool %d", d.Size/sectorSize, p.name, d.ID)
-	if err := p.Kernel.Setup(ctx, "create", "--table", table, "--", p.name+thinScratch); err != nil {
+	if err := p.Kernel.Setup(ctx, "create", verify, "--table", table, "--", p.name+thinScratch); err != nil {
 		return err
 	}
 	err = p.Kernel.Discard(p.name+thinScratch, d.Size)
-	if removed := p.Kernel.Setup(context.WithoutCancel(ctx), "remove", "--retry", "--", p.name+thinScratch); err != nil || removed != nil {
+	if removed := p.Kernel.Setup(context.WithoutCancel(ctx), "remove", verify, "--retry", "--", p.name+thinScratch); err != nil || removed != nil {
 		return errors.Join(err, removed)
 	}
 	return p.Kernel.Setup(ctx, "message", "--", p.name+"pool", "0", fmt.Sprintf("delete %d", d.ID))

@@ -127,7 +127,7 @@ func (k *thinKernel) setup(args []string) error {
 		if d != nil {
 			return fmt.Errorf("device-mapper: create ioctl on %s failed: Device or resource busy", name)
 		}
-		return k.create(name, strings.Fields(args[2]))
+		return k.create(name, strings.Fields(args[slices.Index(args, "--table")+1]))
 	case "remove":
 		if d == nil {
 			return fmt.Errorf("Device %s not found", name)
