@@ -17,7 +17,7 @@ func drawAny(t *rapid.T) *Graph {
 	if rapid.Bool().Draw(t, "online") {
 		online(g, now.Add(-time.Hour))
 	}
-	kinds := []Kind{KindLayer, KindChain, KindMount, KindRemoving, KindContainer, KindDownload}
+	kinds := []Kind{KindLayer, KindChain, KindMount, KindRemoving, KindContainer, KindDownload, KindVolume}
 	for i := range rapid.IntRange(1, 8).Draw(t, "objects") {
 		n := Node{rapid.SampledFrom(kinds).Draw(t, "kind"), fmt.Sprint("some/", i)}
 		made := now.Add(-rapid.SampledFrom([]time.Duration{time.Minute, 2 * time.Hour, 48 * time.Hour}).Draw(t, "age"))
@@ -59,7 +59,7 @@ func drawRef(t *rapid.T, g *Graph) {
 	if rapid.IntRange(0, 9).Draw(t, "lost") == 0 {
 		to.Name = "some/lost"
 	}
-	g.Refer(drawNode(t, g), to, rapid.SampledFrom([]Why{ByLower, ByParent, ByCacheID, ByMountID, ByInitName, ByPath}).Draw(t, "why"))
+	g.Refer(drawNode(t, g), to, rapid.SampledFrom([]Why{ByLower, ByParent, ByCacheID, ByMountID, ByInitName, ByPath, ByVolume}).Draw(t, "why"))
 }
 
 func drawScope(t *rapid.T, g *Graph) Scope {
@@ -101,7 +101,7 @@ func TestMoreEvidenceOfAnyKindMakesNoOrphans(t *testing.T) {
 		before := orphans(g)
 		switch rapid.IntRange(0, 3).Draw(t, "evidence") {
 		case 0:
-			g.Refer(drawNode(t, g), drawNode(t, g), rapid.SampledFrom([]Why{ByLower, ByParent, ByPath}).Draw(t, "evident"))
+			g.Refer(drawNode(t, g), drawNode(t, g), rapid.SampledFrom([]Why{ByLower, ByParent, ByPath, ByVolume}).Draw(t, "evident"))
 		case 1:
 			g.mark(drawNode(t, g), rapid.SampledFrom([]Verdict{Used, Held, Kept}).Draw(t, "verdict"), "x", "x")
 		case 2:

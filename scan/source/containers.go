@@ -198,11 +198,7 @@ func (c *containers) withoutConfig(id string, err error) {
 		return
 	}
 	c.unreadable = append(c.unreadable, id)
-	c.g.Doubt(scan.Doubt{
-		Source: scan.SourceContainers, Where: node.Name, Err: err.Error(),
-		Hint:  "any volume may be this container's: bring its config back, or remove the container",
-		Scope: scan.Scope{Types: volumeTypes},
-	})
+	doubtVolumes(c.g, node.Name, err.Error())
 	recorded := false
 	if c.referIfThere(node, id) { // as before 1.10, or taken over since
 		c.g.Doubt(scan.Doubt{

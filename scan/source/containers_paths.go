@@ -31,6 +31,9 @@ func (c *containers) pathsFrom(from, node scan.Node, file string, whole scan.Nod
 	name := node.Name + "/" + file
 	data, err := c.in.Tree.ReadFile(name, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !c.in.Gone(node.Name) {
+			doubtVolumes(c.g, name, "is missing")
+		}
 		return
 	}
 	var volumes []scan.Node

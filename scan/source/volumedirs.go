@@ -165,6 +165,15 @@ func (d *volumeDir) doubt(n scan.Node, where, text, hint string) {
 // volumeTypes are the types of volumes.
 var volumeTypes = []scan.Type{scan.TypeVolume, scan.TypeBuilder}
 
+// doubtVolumes doubts all volumes, for what a container has is not known.
+func doubtVolumes(g *scan.Graph, where, text string) {
+	g.Doubt(scan.Doubt{
+		Source: scan.SourceContainers, Where: where, Err: text,
+		Hint:  "any volume may be this container's: bring its config back, or remove the container",
+		Scope: scan.Scope{Types: volumeTypes},
+	})
+}
+
 // noContainers doubts the volumes where there is not a single container that
 // would have one: the containers may be lost, and not the volumes.
 func noContainers(g *scan.Graph) {

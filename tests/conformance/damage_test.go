@@ -37,6 +37,11 @@ mkdir plugins/tmp/.rootfs1
 mkdir rootfs/overlayfs/{container web}
 mkdir rootfs/overlayfs/{id vanished}
 write volumes/data/_data/file "x"
+volume {id nameless}
+volume taken
+volume remote "{\"Driver\":\"local\",\"Options\":{\"type\":\"nfs\",\"device\":\":/x\"}}"
+write volumes/remote/opts.json "{\"MountType\":\"nfs\",\"MountDevice\":\":/x\"}"
+write containers/{container c}/config.v2.json "{\"ID\":\"{container c}\",\"Name\":\"/c\",\"Driver\":\"DRIVER\",\"Image\":\"sha256:{image held}\",\"MountPoints\":{\"/a\":{\"Name\":\"taken\"}}}"
 write containers/{container web}/hostconfig.json "{\"Binds\":[\"ROOT/volumes/data/_data:/data\"]}"
 `
 
