@@ -85,6 +85,9 @@ func (c *containers) add(e scan.Entry) bool {
 			// It stands where a container stood: what that had is not free.
 			c.g.Refer(o.Node, scan.MountNode(b.Name, e.Name), scan.ByRWLayer)
 		}
+		if scan.IsID(e.Name) {
+			doubtVolumes(c.g, o.Name, o.Unrecognised)
+		}
 		return false
 	}
 	c.g.Add(o)

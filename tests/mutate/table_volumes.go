@@ -12,6 +12,7 @@ var volumes = []mutation{
 	{2, "a volume of another driver", "scan/source/volumes_rows.go", "if driver == \"\" || driver == scan.LocalDriver {", "if true {"},
 	{1, "volumes of a container whose config cannot be read", "scan/source/containers.go", "doubtVolumes(c.g, node.Name, err.Error())", ""},
 	{1, "volumes of a container that has lost its hostconfig.json", "scan/source/containers_paths.go", "doubtVolumes(c.g, name, \"is missing\")", ""},
+	{1, "volumes of what stands in a container's place", "scan/source/containers.go", "doubtVolumes(c.g, o.Name, o.Unrecognised)", ""},
 	{1, "volumes where there is no container", "scan/source/containers.go", "noContainers(c.g)", ""},
 	{1, "a volume that cannot be looked at", "scan/source/volumedirs.go", "d.doubt(node, node.Name, said(err, node.Name), \"\")", ""},
 	{1, "options of a volume that cannot be read", "scan/source/volumedirs.go", "d.doubt(o.Node, name, said(err, name), \"\")", ""},
