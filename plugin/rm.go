@@ -111,8 +111,6 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, refusal(f))
 		case scan.ContractOf(f.Type).Default == scan.DefaultNever:
 			problems = append(problems, fmt.Errorf("%s %s is only reported, never removed: look into it with --data-root %s", f.Type, shortID(f), filepath.Join(r.seen.in.DataRoot, f.DataPath())))
-		case f.Parts[0].Kind == scan.KindVolume:
-			problems = append(problems, fmt.Errorf("%s %s: removing volumes is not supported yet", f.Type, shortID(f)))
 		case apart(f) != nil:
 			problems = append(problems, apart(f))
 		case prune.WhyNot(f, r.seen.graph.Host.Online) != "":

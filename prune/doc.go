@@ -37,12 +37,20 @@
 // A layer that is a thin device is taken by its metadata file; a [Pool] deletes
 // the device where that is freed, and only while no daemon runs.
 //
+// What a running daemon lists of volumes goes by the daemon ([Volumes]), which
+// unlinks at once. So to take such a volume is to give its files second names in
+// quarantine (package linked), and only after the second look, and once the copy
+// was compared, the daemon removes it. To restore one is to have the daemon make
+// an empty one, and to move the content in.
+//
 // Without a daemon the caller keeps one from starting (package hold), and
 // [Idle] is asked at each look.
 //
 // # Not promised
 //
-// Space in quarantine is free only once it is purged. What a running daemon
+// Space in quarantine is free only once it is purged. What a process writes into
+// a volume within the moment between the comparison and the daemon's removal,
+// without a container that the daemon knows, goes with it if it is a new file. What a running daemon
 // counts in memory stays until it restarts. What a process has open takes
 // space until it is closed.
 package prune

@@ -38,8 +38,6 @@ func (x *index) differs(s *Step, stamps bool) string {
 		return "it has changed since it was shown"
 	case s.Type == scan.TypeImageLayer && s.Remover != journal.Adopt && x.graph.Host.Online: // rule 7
 		return "a daemon runs now, and has it in memory"
-	case isVolume(s.Type) && listed(f, x.graph.Host.Online) != (s.Remover == journal.Link || s.Remover == journal.Daemon): // rule 7
-		return "the daemon lists it now, or does not any more"
 	case f.NotMine != "" && !s.Named:
 		return f.NotMine
 	}

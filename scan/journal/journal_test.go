@@ -63,6 +63,7 @@ func TestParseRefuses(t *testing.T) {
 		"another plan":     strings.Replace(good, `"plan":{"version":1`, `"plan":{"version":2`, 1),
 		"unknown record":   good + `{"version":1,"record":"sing"}` + "\n",
 		"step not in plan": good + `{"version":1,"record":"purge","steps":[2]}` + "\n",
+		"name of a volume": good + `{"version":1,"record":"restore","steps":[1],"as":"../etc"}` + "\n",
 		"step misnumbered": string(journalOf(t, begun(step(3, "overlay2/a")))),
 		"out of the root":  string(journalOf(t, begun(step(1, "overlay2/../../etc")))),
 		"absolute":         string(journalOf(t, begun(step(1, "/etc")))),
