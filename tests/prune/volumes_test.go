@@ -389,7 +389,10 @@ func TestVolumeWithoutUndo(t *testing.T) {
 	flag(true)
 	t.Cleanup(func() { flag(false) })
 	before := w.manifest()
-	_, result := w.volumeRun(t, w.disk(), nil)
+	r, result := w.volumeRun(t, w.disk(), nil)
+	held, err := r.Held()
+	assert.NilError(t, err)
+	assert.Equal(t, len(held), 0, "a part of a copy stays")
 	assert.Equal(t, result.Outcomes[0].End, journal.Skipped)
 	assert.Assert(t, strings.Contains(result.Outcomes[0].Reason, "could not be undone"), result.Outcomes[0].Reason)
 	assert.DeepEqual(t, w.manifest(), before)
@@ -419,4 +422,38 @@ func TestRestoreMeetsContent(t *testing.T) {
 	text, err = os.ReadFile(place + "/file")
 	assert.NilError(t, err)
 	assert.Equal(t, string(text), w.anonymous())
+}
+
+// Whoever makes a volume of the name while one is brought back keeps it as it is.
+func TestMadeMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		made journal.Volume
+		file bool
+	}{
+		"with content": {journal.Volume{Labels: map[string]string{"com.docker.volume.anonymous": ""}}, true},
+		"other labels": {journal.Volume{Labels: map[string]string{"mine": ""}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "overlay2", leakyVolumes)
+			w.execute(prune.Options{Take: takeOnly(w.anonymous())})
+			r := w.runner(&faultyDisk{Disk: w.disk(), fault: crashBefore, what: "make volume " + w.anonymous()})
+			held, err := r.Held()
+			assert.NilError(t, err)
+			assert.Assert(t, dies(func() { _, _ = r.Restore(t.Context(), held) }))
+			r = w.runner(w.disk())
+			c.made.Name, c.made.Driver = w.anonymous(), "local"
+			assert.NilError(t, r.Volumes.MakeVolume(t.Context(), c.made))
+			if c.file {
+				assert.NilError(t, os.WriteFile(filepath.Join(w.Dir, "volumes", w.anonymous(), "_data/theirs"), nil, 0o600))
+			}
+			taken := w.manifest()
+			_, err = r.Recover(t.Context())
+			assert.ErrorContains(t, err, w.anonymous())
+			assert.DeepEqual(t, w.manifest(), taken)
+			held, err = r.Held()
+			assert.NilError(t, err)
+			assert.NilError(t, r.RestoreAs(t.Context(), held[0], "other"))
+			assert.Assert(t, w.manifest()["volumes/other/_data/file"] != "")
+		})
+	}
 }
