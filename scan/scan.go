@@ -225,16 +225,9 @@ func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ende
 				if o.Usage != nil {
 					continue
 				}
-				if away := o.away(f.Verdict); away != "" {
-					o.Usage = &Usage{Problem: away}
-					continue
-				}
-				usage, err := in.Tree.Walk(ctx, watch, o.Paths()...)
+				usage, err := in.walk(ctx, watch, f.Verdict, o)
 				if err != nil {
 					return err
-				}
-				if o.Medium.Apart() && usage.Complete {
-					usage.Complete, usage.Problem = false, "what a "+string(o.Medium)+" takes is not told by files"
 				}
 				o.Usage = &usage
 			}
@@ -245,4 +238,16 @@ func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ende
 		})
 	}
 	return group.Wait()
+}
+
+// walk walks one object of a finding, as far as its data may be looked at.
+func (in *Input) walk(ctx context.Context, watch Watch, v Verdict, o *Object) (Usage, error) {
+	if away := o.away(v); away != "" {
+		return Usage{Problem: away}, nil
+	}
+	usage, err := in.Tree.Walk(ctx, watch, o.Paths()...)
+	if err == nil && o.Medium.Apart() && usage.Complete {
+		usage.Complete, usage.Problem = false, "what a "+string(o.Medium)+" takes is not told by files"
+	}
+	return usage, err
 }
