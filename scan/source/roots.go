@@ -45,8 +45,7 @@ type roots struct {
 	count int
 }
 
-// doubt doubts other data roots, and nothing else: no other thing depends on
-// what they are.
+// doubt doubts other data roots, and nothing else.
 func (r *roots) doubt(where string, err error) {
 	if err != nil {
 		r.g.Doubt(scan.Doubt{
@@ -108,19 +107,29 @@ func (r *roots) volumes(ctx context.Context) error {
 		if !e.Type.IsDir() {
 			continue
 		}
-		dir := path.Join(volumesDir, e.Name)
-		if !r.in.Gone(dir + "/opts.json") {
-			continue
-		}
-		name := scan.Printable(e.Name)
-		n, err := r.root(dir+"/_data", "data root of a daemon in a container, in volume "+name)
-		if err != nil {
-			return err
-		}
-		if n != (scan.Node{}) {
-			r.g.Refer(scan.VolumeNode(name), n, scan.ByVolume)
+		if err := r.volume(e.Name); err != nil { // it may hold one
+			node := scan.VolumeNode(scan.Printable(e.Name))
+			r.doubt(node.Name, err)
+			r.g.Doubt(scan.Doubt{
+				Source: scan.SourceRoots, Where: node.Name, Err: said(err, node.Name), Scope: scan.Scope{Nodes: []scan.Node{node}},
+			})
 		}
 	}
+	return nil
+}
+
+// volume looks at the data of one volume.
+func (r *roots) volume(name string) error {
+	dir := path.Join(volumesDir, name)
+	if _, err := r.in.Tree.Stat(dir + "/opts.json"); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name = scan.Printable(name)
+	n, err := r.root(dir+"/_data", "data root of a daemon in a container, in volume "+name)
+	if err != nil || n == (scan.Node{}) {
+		return err
+	}
+	r.g.Refer(scan.VolumeNode(name), n, scan.ByVolume)
 	return nil
 }
 

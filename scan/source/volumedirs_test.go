@@ -41,10 +41,32 @@ func TestVolumeDirsInDoubt(t *testing.T) {
 			assert.DeepEqual(t, g.Doubts[0].Scope, scan.Scope{Nodes: []scan.Node{one.Node}})
 		})
 	}
-	in, g := inputOf(t, t.TempDir(), backend.VFS)
-	in.Tree = brokenTree{in.Tree, "volumes", syscall.EIO}
+	root := t.TempDir()
+	putDirs(t, root, "volumes/one/_data")
+	in, g := inputOf(t, root, backend.VFS)
+	in.Tree = blind{in.Tree, "volumes/one"}
 	_, err := VolumeDirs.Collect(t.Context(), in, g)
+	assert.NilError(t, err)
+	assert.Equal(t, len(g.Doubts), 1)
+	assert.DeepEqual(t, g.Doubts[0].Scope, scan.Scope{Nodes: []scan.Node{scan.VolumeNode("one")}})
+
+	in, g = inputOf(t, t.TempDir(), backend.VFS)
+	in.Tree = brokenTree{in.Tree, "volumes", syscall.EIO}
+	_, err = VolumeDirs.Collect(t.Context(), in, g)
 	assert.ErrorIs(t, err, syscall.EIO)
+}
+
+// blind is a tree of which one directory cannot be listed.
+type blind struct {
+	scan.Tree
+	name string
+}
+
+func (b blind) ReadDir(name string) ([]scan.Entry, error) {
+	if name == b.name {
+		return nil, syscall.EIO
+	}
+	return b.Tree.ReadDir(name)
 }
 
 // What is mounted over a volume's data, or a link in its place leads to, is

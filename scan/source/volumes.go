@@ -121,15 +121,17 @@ func (v *volumes) link(volume, name string) {
 	if err == nil && info.Mode&fs.ModeSymlink == 0 {
 		return
 	}
-	var target string
-	if err == nil {
-		target, err = v.in.Tree.ReadLink(name)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			v.doubtData(name, err, "")
+		}
 		return
 	}
+	target, err := v.in.Tree.ReadLink(name)
 	if err != nil {
-		v.doubtData(name, err, "")
+		if !errors.Is(err, fs.ErrNotExist) {
+			v.doubtAll(name, err)
+		}
 		return
 	}
 	if !path.IsAbs(target) {
