@@ -30,7 +30,7 @@ import (
 
 const (
 	name  = "orphans"
-	short = "Find and remove orphaned storage: layers, containers and downloads that nothing owns"
+	short = "Find and remove orphaned storage: layers, containers, volumes and downloads that nothing owns"
 	home  = "https://github.com/docker-orphans/docker-orphans"
 )
 

@@ -118,7 +118,7 @@ func (c *classifier) holds(f *Finding) string {
 	if !f.Precious || c.p.IncludePrecious {
 		return ""
 	}
-	return "it holds " + strings.Join(f.Size().Telling, ", ")
+	return "it holds " + strings.Join(f.Size().Telling, ", ") + "; prune takes it with --include-precious"
 }
 
 // volumeException is exception for volumes.
@@ -129,15 +129,14 @@ func (c *classifier) volumeException(f *Finding) string {
 			return "it holds the data root of another daemon; only if it is named"
 		}
 	}
-	switch host := &c.g.Host; {
-	case c.holds(f) != "":
-		return c.holds(f)
-	case c.p.AllVolumes:
-		return ""
+	host, holds := &c.g.Host, c.holds(f)
+	switch {
+	case c.p.AllVolumes, f.Type == TypeVolume && (host.anonymous(o) || host.unlisted(o)):
+		return holds
+	case holds != "":
+		return holds + " and --all-volumes"
 	case f.Type == TypeBuilder:
 		return "a builder on another machine, or of another user, may want it back; prune takes it with --all-volumes"
-	case host.anonymous(o), host.unlisted(o):
-		return ""
 	}
 	return "somebody named it; prune takes it with --all-volumes"
 }
