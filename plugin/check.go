@@ -194,7 +194,7 @@ func (d *damage) remedy(index *whose.Index, root string) string {
 	case scan.KindBuild:
 		return "docker builder prune --all drops the record; then build again"
 	case scan.KindRecord:
-		return "check --repair sets it aside; then pull or load the image again"
+		return "check --repair sets it aside, unless a container needs it; then pull or load the image again"
 	case scan.KindLink:
 		if layer, ok := index.Leads(d.Node); ok {
 			return fmt.Sprintf("ln -s ../%s/diff %s", path.Base(layer.Name), path.Join(root, d.Node.Name))

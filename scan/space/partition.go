@@ -180,7 +180,7 @@ func (p *partition) top(name string) *Item {
 	switch name {
 	case ".", "image", "network", "trust", "runtimes", "engine-id", "init", "nuke-graph-directory.sh", "containerd", "graph", "linkgraph.db":
 		return p.item(Records, "", ".")
-	case "containers":
+	case "containers", "rootfs":
 		return p.item(Containers, "", name)
 	case "volumes":
 		return p.item(Volumes, "", name)
