@@ -60,13 +60,30 @@ type evidenceVolume struct {
 	Listed   bool   // the daemon lists it
 	Recorded bool   // volumes/metadata.db has a row of it
 	Mounts   string // what the daemon mounts over its data; "" if that lies in its directory
+	LastUse  *evidenceUse
+	Instance string // of a builder's: the file by which this user's buildx knows it; "" if there is none
 }
 
-func newVolume(v *scan.Volume) *evidenceVolume {
+// evidenceUse is what the daemon remembers of a volume's last use; null if
+// nothing.
+type evidenceUse struct {
+	At        time.Time
+	Container string // its name, or its id
+	Service   string // "project/service" of Docker Compose; "" if it is of none
+}
+
+func newVolume(name string, v *scan.Volume) *evidenceVolume {
 	if v == nil {
 		return nil
 	}
-	return &evidenceVolume{v.Driver, v.Scope, v.Options, v.Listed, v.Recorded, v.Mounts}
+	out := &evidenceVolume{
+		Driver: v.Driver, Scope: v.Scope, Options: v.Options, Listed: v.Listed, Recorded: v.Recorded, Mounts: v.Mounts,
+		Instance: builderInstance(buildxConfig(), name),
+	}
+	if use := v.LastUse; use != nil {
+		out.LastUse = &evidenceUse{use.At, use.Container, use.Service}
+	}
+	return out
 }
 
 // evidenceContents are the images and containers of a storage driver that the
@@ -172,7 +189,7 @@ func newEvidence(seen *look, f *scan.Finding) *evidence {
 		Schema: schemaVersion, ID: f.ID, Type: string(f.Type), Backend: f.Backend, Verdict: f.Verdict.String(),
 		Reason: f.Reason, Default: f.Default, NotDefault: f.NotMine, Precious: f.Precious, Was: f.Was, Origin: f.Origin,
 		Contents:  newContents(f.Parts[0].Note().Contents),
-		Volume:    newVolume(f.Parts[0].Note().Volume),
+		Volume:    newVolume(path.Base(f.Parts[0].Name), f.Parts[0].Note().Volume),
 		Labels:    evidenceLabels{Known: f.Labels.Known, Values: f.Labels.Values, From: slices.Concat([]string{}, f.Labels.From)},
 		Path:      path.Join(seen.in.DataRoot, f.DataPath()),
 		SizeBytes: size.Bytes, SizeComplete: size.Complete, SizeAtMost: size.AtMost, SizeProblem: size.Problem,

@@ -98,6 +98,9 @@ type Daemon interface {
 	// Containers lists all containers, stopped ones too.
 	Containers(ctx context.Context) ([]DaemonContainer, error)
 	Volumes(ctx context.Context) ([]DaemonVolume, error)
+	// VolumeUses says which container last used each volume, by the volume's
+	// name, as far as the daemon remembers: some hundred events since it started.
+	VolumeUses(ctx context.Context) (map[string]VolumeUse, error)
 	// BuildCache lists BuildKit's records that the daemon still knows, or
 	// ErrNotAsked where the daemon's version can only answer by walking
 	// every container and volume.

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // AnonymousLabel is the label of volumes that nobody named (moby
@@ -23,9 +24,18 @@ type Volume struct {
 	// started, and has rows of those that were made since 1.11.
 	Listed   bool `json:"listed"`
 	Recorded bool `json:"recorded"`
+	// LastUse is what the daemon remembers of its last use; nil if nothing.
+	LastUse *VolumeUse `json:"lastUse,omitempty"`
 	// Mounts is what the daemon mounts over its data while a container uses
 	// it: "nfs from nas:/export". "" if its data lies in its directory.
 	Mounts string `json:"mounts,omitempty"`
+}
+
+// A VolumeUse is that a container began or ceased to use a volume (GET /events).
+type VolumeUse struct {
+	At        time.Time `json:"at"`
+	Container string    `json:"container"`         // its name, or its id if the daemon remembers no more of it
+	Service   string    `json:"service,omitempty"` // "project/service" of Docker Compose
 }
 
 // VolumeNode is the node of a volume of the local driver.
@@ -66,6 +76,9 @@ func (h *Host) known(o *Object, telling []string) string {
 		parts = append(parts, "cache of builder "+strings.TrimSuffix(strings.TrimPrefix(name, "buildx_buildkit_"), "_state"))
 	case h.anonymous(o):
 		parts = append(parts, "anonymous volume")
+	}
+	if v := o.Note().Volume; v != nil && v.LastUse != nil {
+		parts = append(parts, "last used by "+Printable(v.LastUse.Container))
 	}
 	for _, file := range telling {
 		if what := tells(base(file)); what != "" && !slices.Contains(parts, what) {

@@ -5,13 +5,19 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/versions"
@@ -126,6 +132,49 @@ func (a *api) Volumes(ctx context.Context) ([]scan.DaemonVolume, error) {
 		})
 	}
 	return out, nil
+}
+
+// eventsTime is how long the daemon may take to tell what it remembers.
+const eventsTime = 5 * time.Second
+
+// VolumeUses asks GET /events for those of volumes and containers until now.
+func (a *api) VolumeUses(ctx context.Context) (map[string]scan.VolumeUse, error) {
+	ctx, cancel := context.WithTimeout(ctx, eventsTime)
+	defer cancel()
+	messages, errs := a.client.Events(ctx, events.ListOptions{
+		Since: "1", Until: strconv.FormatInt(time.Now().Unix(), 10), // 0 would be none but those to come
+		Filters: filters.NewArgs(filters.Arg("type", string(events.VolumeEventType)), filters.Arg("type", string(events.ContainerEventType))),
+	})
+	uses, containers := map[string]scan.VolumeUse{}, map[string]events.Actor{}
+	for {
+		select {
+		case m := <-messages:
+			if m.Type == events.ContainerEventType {
+				containers[m.Actor.ID] = m.Actor
+			} else if m.Action == events.ActionMount || m.Action == events.ActionUnmount {
+				uses[m.Actor.ID] = scan.VolumeUse{At: time.Unix(0, m.TimeNano).UTC(), Container: m.Actor.Attributes["container"]}
+			}
+		case err := <-errs:
+			if !errors.Is(err, io.EOF) {
+				return nil, fmt.Errorf("list events: %w", err)
+			}
+			for name, use := range uses {
+				uses[name] = called(use, containers[use.Container].Attributes)
+			}
+			return uses, nil
+		}
+	}
+}
+
+// called gives a use the names of its container, by what an event says of that.
+func called(use scan.VolumeUse, container map[string]string) scan.VolumeUse {
+	if name := container["name"]; name != "" {
+		use.Container = name
+	}
+	if service := container["com.docker.compose.service"]; service != "" {
+		use.Service = container["com.docker.compose.project"] + "/" + service
+	}
+	return use
 }
 
 // BuildCache lists the build records. Before API 1.42 the daemon answers only

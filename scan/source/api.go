@@ -123,7 +123,25 @@ func (a *api) volumes(ctx context.Context) (int, error) {
 			}
 		}
 	}
+	if err := a.lastUses(ctx); err != nil {
+		return 0, err
+	}
 	return len(volumes), a.volumeWitness(ctx, volumes)
+}
+
+// lastUses notes what the daemon remembers of the volumes' last use. It is a help
+// for people: that it remembers nothing, or does not answer, proves nothing.
+func (a *api) lastUses(ctx context.Context) error {
+	uses, err := a.in.Daemon.VolumeUses(ctx)
+	if err != nil {
+		return ctx.Err()
+	}
+	for name, use := range uses {
+		if o := a.g.Object(scan.VolumeNode(scan.Printable(name))); o != nil && o.Note().Volume != nil {
+			o.Note().Volume.LastUse = &use
+		}
+	}
+	return nil
 }
 
 // listed notes that the daemon lists a volume, and what it says of it. That it

@@ -132,13 +132,14 @@ func TestServices(t *testing.T) {
 // serving is a daemon with nothing but a service that mounts a path of a layer.
 type serving struct{ root string }
 
-func (serving) Info(context.Context) (scan.DaemonInfo, error)              { return scan.DaemonInfo{}, nil }
-func (serving) Images(context.Context) ([]scan.DaemonImage, error)         { return nil, nil }
-func (serving) Containers(context.Context) ([]scan.DaemonContainer, error) { return nil, nil }
-func (serving) Volumes(context.Context) ([]scan.DaemonVolume, error)       { return nil, nil }
-func (serving) BuildCache(context.Context) ([]string, error)               { return nil, scan.ErrNotAsked }
-func (serving) HasImage(context.Context, string) (bool, error)             { return false, nil }
-func (serving) HasContainer(context.Context, string) (bool, error)         { return false, nil }
+func (serving) Info(context.Context) (scan.DaemonInfo, error)                 { return scan.DaemonInfo{}, nil }
+func (serving) Images(context.Context) ([]scan.DaemonImage, error)            { return nil, nil }
+func (serving) Containers(context.Context) ([]scan.DaemonContainer, error)    { return nil, nil }
+func (serving) Volumes(context.Context) ([]scan.DaemonVolume, error)          { return nil, nil }
+func (serving) VolumeUses(context.Context) (map[string]scan.VolumeUse, error) { return nil, nil }
+func (serving) BuildCache(context.Context) ([]string, error)                  { return nil, scan.ErrNotAsked }
+func (serving) HasImage(context.Context, string) (bool, error)                { return false, nil }
+func (serving) HasContainer(context.Context, string) (bool, error)            { return false, nil }
 
 func (d serving) Services(context.Context) ([]scan.DaemonService, error) {
 	spec := `{"Spec":{"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"bind","Source":"` + d.root + "/overlay2/" + hex2 + `"}]}}}}`

@@ -201,7 +201,8 @@ func TestPoolsThatFail(t *testing.T) {
 		o := judge(t, testkit.Input(t, c), c.Policy)
 		o.check(t, c, before, "zfs", true)
 		for n, v := range o.verdicts {
-			assert.Assert(t, v != scan.Orphan || n.Kind == scan.KindContainer || n.Kind == scan.KindDownload || n.Kind == scan.KindMountPoint, "%s is an orphan", n)
+			apart := slices.Contains([]scan.Kind{scan.KindContainer, scan.KindDownload, scan.KindMountPoint, scan.KindVolume}, n.Kind)
+			assert.Assert(t, v != scan.Orphan || apart, "%s is an orphan", n)
 		}
 	})
 }

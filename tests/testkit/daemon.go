@@ -12,6 +12,7 @@ type Daemon struct {
 	ImageList     []scan.DaemonImage
 	ContainerList []scan.DaemonContainer
 	VolumeList    []scan.DaemonVolume
+	Uses          map[string]scan.VolumeUse
 	BuildList     []string
 	ServiceList   []scan.DaemonService
 	Err           map[string]error // by method
@@ -73,6 +74,11 @@ func (d *Daemon) Containers(context.Context) ([]scan.DaemonContainer, error) {
 // Volumes implements [scan.Daemon].
 func (d *Daemon) Volumes(context.Context) ([]scan.DaemonVolume, error) {
 	return d.VolumeList, d.Err["Volumes"]
+}
+
+// VolumeUses implements [scan.Daemon].
+func (d *Daemon) VolumeUses(context.Context) (map[string]scan.VolumeUse, error) {
+	return d.Uses, d.Err["VolumeUses"]
 }
 
 // BuildCache implements [scan.Daemon].

@@ -108,6 +108,7 @@ func (d *FakeDaemon) answer(w http.ResponseWriter, path string) {
 			volumes = append(volumes, d.volume(name))
 		}
 		reply(w, map[string]any{"Volumes": volumes, "Warnings": nil})
+	case "/events": // it remembers none
 	case "/services":
 		reply(w, d.Services)
 	case "/system/df":
