@@ -118,7 +118,7 @@ func (c *classifier) holds(f *Finding) string {
 	if !f.Precious || c.p.IncludePrecious {
 		return ""
 	}
-	return "it holds " + strings.Join(f.Size().Telling, ", ") + "; prune takes it with --include-precious"
+	return "it holds " + strings.Join(f.Size().Telling, ", ") + "; only with --include-precious"
 }
 
 // volumeException is exception for volumes.
