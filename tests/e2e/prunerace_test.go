@@ -170,7 +170,17 @@ func (r *pruneRace) workers() map[string]func(t engine.TB, id string) {
 			}
 			h.Docker(t, "volume", "rm", "race-"+id)
 		},
-		"leak": r.leak,
+		"anonymous volume": func(t engine.TB, id string) {
+			c := h.Create(t, "--volume=/v", "base:1", "sh", "-c", "echo "+id+" >>/v/1; cat /v/1")
+			for _, want := range []string{id, id + "\n" + id} {
+				if got := h.Docker(t, "start", "--attach", c); got != want {
+					t.Fatalf("a container's volume reads %q, must read %q", got, want)
+				}
+			}
+			h.Docker(t, "rm", "--volumes", c)
+		},
+		"leak":          r.leak,
+		"leaked volume": r.leakVolume,
 	}
 }
 
@@ -201,6 +211,15 @@ func (r *pruneRace) leak(t engine.TB, id string) {
 	r.leaked = append(r.leaked, leaked...)
 	r.mu.Unlock()
 	time.Sleep(time.Second)
+}
+
+// leakVolume leaves a volume that nobody named and nothing uses.
+func (r *pruneRace) leakVolume(t engine.TB, _ string) {
+	name := r.h.Docker(t, "volume", "create")
+	r.mu.Lock()
+	r.leaked = append(r.leaked, "volumes/"+name)
+	r.mu.Unlock()
+	time.Sleep(3 * time.Second)
 }
 
 // run has all workers go round for a time, each twice at least, and counts
