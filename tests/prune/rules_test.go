@@ -78,8 +78,8 @@ func launder(t *testing.T, w *world) {
 	for _, f := range w.look("", nil, nil).Findings {
 		for _, o := range f.Parts {
 			verdict := f.Verdict.String()
-			if strings.Contains(f.Reason, "until the daemon restarts") {
-				verdict = "orphan" // all that holds it is the daemon's memory
+			if strings.Contains(f.Reason, "until the daemon restarts") || strings.HasSuffix(f.Reason, "while the daemon runs") {
+				verdict = "orphan" // all that holds it is the daemon's memory, and all it was too young for is the daemon
 			}
 			first[o.Path()] = verdict
 		}
