@@ -190,13 +190,16 @@ func (r *pruneRace) leak(t engine.TB, id string) {
 	number := fmt.Sprintf("%064x", r.number.Add(1)+0x0c0ffee000)
 	leaked := []string{r.h.LayerDir() + "/" + number}
 	layer := r.h.Path(leaked[0])
+	made := r.h.Path("tmp/" + number) // whole when it gets to its place
 	var err error
-	if r.h.Driver == "btrfs" {
+	switch r.h.Driver {
+	case "btrfs":
 		err = exec.Command("btrfs", "subvolume", "create", layer).Run()
-	} else {
+	case "vfs", "overlay":
+		err = errors.Join(os.MkdirAll(made+"/root", 0o700), os.WriteFile(made+"/root/file", []byte(id), 0o600), os.Rename(made, layer))
+	default:
 		link := strings.Map(func(hex rune) rune { return 'A' + hex%32 }, number[len(number)-26:]) // 16 other letters
 		leaked = append(leaked, r.h.Links()+"/"+link)
-		made := r.h.Path("tmp/" + number) // whole when it gets to its place
 		err = errors.Join(
 			os.MkdirAll(made+"/diff", 0o700),
 			os.WriteFile(made+"/link", []byte(link), 0o600), os.WriteFile(made+"/diff/file", []byte(id), 0o600),
