@@ -38,9 +38,11 @@ func (d *daemon) Containers(context.Context) ([]scan.DaemonContainer, error) {
 // Volumes implements [scan.Daemon].
 func (d *daemon) Volumes(context.Context) ([]scan.DaemonVolume, error) { return nil, nil }
 
-// BuildCache implements [scan.Daemon].
+// VolumeUses implements [scan.Daemon].
 func (d *daemon) VolumeUses(context.Context) (map[string]scan.VolumeUse, error) { return nil, nil }
-func (d *daemon) BuildCache(context.Context) ([]string, error)                  { return sorted(d.builds), nil }
+
+// BuildCache implements [scan.Daemon].
+func (d *daemon) BuildCache(context.Context) ([]string, error) { return sorted(d.builds), nil }
 
 // Services implements [scan.Daemon].
 func (d *daemon) Services(context.Context) ([]scan.DaemonService, error) { return nil, nil }
