@@ -95,7 +95,7 @@ func (x *run) handAll(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if x.since >= x.Policy.BatchSteps || x.Now().Sub(x.looked) > x.Policy.BatchTime {
+		if x.due() {
 			seen, err := x.look(ctx, walked)
 			if err != nil {
 				return err

@@ -137,6 +137,12 @@ func (x *run) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// due reports whether a batch is over, so that all must be looked at again
+// before the next step.
+func (x *run) due() bool {
+	return x.since >= x.Policy.BatchSteps || x.Now().Sub(x.looked) > x.Policy.BatchTime
+}
+
 // look looks at all sources. That the daemon is another one than the plan was
 // made under is an error: what it has in memory is not known.
 func (x *run) look(ctx context.Context, walked func(*scan.Object) *scan.Usage) (*Sight, error) {

@@ -49,7 +49,7 @@ func (x *run) take(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if x.since >= x.Policy.BatchSteps || x.Now().Sub(x.looked) > x.Policy.BatchTime {
+		if x.due() {
 			seen, err := x.look(ctx, walked)
 			if err != nil {
 				return err

@@ -1,10 +1,6 @@
 package scan
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
+import "fmt"
 
 // Stays says why nothing of ours can remove a finding, named or not, because
 // of what it is made of; "" if something can. What lies apart from the data
@@ -55,9 +51,5 @@ func (f *Finding) named(h *Host) string {
 // order, the layers of records that say they are being removed: from 20.10 on
 // (moby layer_store.go, Cleanup).
 func (h *Host) CollectsMarked() bool {
-	major, rest, _ := strings.Cut(h.Info.Version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	a, errA := strconv.Atoi(major)
-	b, errB := strconv.Atoi(minor)
-	return h.Online && errA == nil && errB == nil && (a > 20 || a == 20 && b >= 10)
+	return h.Online && h.Info.Since(20, 10)
 }

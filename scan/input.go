@@ -130,8 +130,13 @@ type DaemonInfo struct {
 }
 
 // Since reports whether the daemon is known to be of a version or later.
-func (i *DaemonInfo) Since(major, minor int) bool {
-	parts := strings.SplitN(i.Version, ".", 3)
+func (i *DaemonInfo) Since(major, minor int) bool { return since(i.Version, major, minor) }
+
+// Since is that of [DaemonInfo].
+func (i *HostInfo) Since(major, minor int) bool { return since(i.Version, major, minor) }
+
+func since(version string, major, minor int) bool {
+	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {
 		return false
 	}

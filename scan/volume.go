@@ -131,8 +131,7 @@ func (h *Host) anonymous(o *Object) bool {
 		return false
 	}
 	labels := o.Note().Labels
-	info := DaemonInfo{Version: h.Info.Version}
-	return !labels.Known || labels.Have(AnonymousLabel, nil) || len(labels.Values) == 0 && !info.Since(23, 0)
+	return !labels.Known || labels.Have(AnonymousLabel, nil) || len(labels.Values) == 0 && !h.Info.Since(23, 0)
 }
 
 // unlisted reports a volume that the running daemon does not know and never

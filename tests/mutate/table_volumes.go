@@ -28,7 +28,7 @@ var volumes = []mutation{
 	{6, "data of volumes that is another machine's", "scan/volume.go", "case volume != nil && volume.Mounts != \"\":", "case false:"},
 	{6, "data of volumes that something mounts", "scan/volume.go", "case v == Held:", "case false:"},
 	{11, "volumes that somebody named", "scan/volume.go", "if !IsID(base(o.Name)) {\n\t\treturn false\n\t}", ""},
-	{11, "volumes that somebody labelled", "scan/volume.go", "len(labels.Values) == 0 && !info.Since(23, 0)", "!info.Since(23, 0)"},
+	{11, "volumes that somebody labelled", "scan/volume.go", "len(labels.Values) == 0 && !h.Info.Since(23, 0)", "!h.Info.Since(23, 0)"},
 	{11, "volumes that hold another data root", "scan/findings.go", "to.Kind == KindRoot {", "to.Kind == KindRoot && false {"},
 	{11, "precious volumes", "scan/contract.go", "return d == DefaultUnlessPrecious || d == DefaultUnlessNamed || d == DefaultAllVolumes", "return d == DefaultUnlessPrecious"},
 	{16, "what a volume that is listed is made of", "scan/source/volumes.go", "liveRecord(v.g, volume, where)", ""},
