@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // BuildPlugin builds the program under test from the checkout that the working
@@ -52,6 +54,8 @@ func (d *Daemon) Run(t TB, program string, args ...string) Output {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = d.Environ()
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGQUIT) } // a program in Go says what it waits for
+	cmd.WaitDelay = patience
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
