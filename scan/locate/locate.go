@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -302,7 +303,24 @@ func present(in *scan.Input) ([]*scan.Backend, error) {
 	case has("graph"):
 		return nil, refuse(in.DataRoot, "is of a Docker before 1.10, and has no repositories file and layers of a storage driver that is supported", "supported: "+names())
 	}
-	return nil, refuse(in.DataRoot, "does not look like a data root of Docker: it has none of "+names(), "")
+	return nil, refuse(in.DataRoot, "does not look like a data root of Docker: it has none of "+names(), below(in))
+}
+
+var remapped = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+
+// below says where the data root is of a daemon with userns-remap that was told
+// to use this one (moby daemon_unix.go, setupDaemonRoot); "" if it had none.
+func below(in *scan.Input) string {
+	entries, err := in.Tree.ReadDir(".")
+	if err != nil {
+		return "" // what is wrong is said, without the hint
+	}
+	for _, e := range entries {
+		if e.Type.IsDir() && remapped.MatchString(e.Name) {
+			return "a daemon with userns-remap keeps all below: --data-root " + filepath.Join(in.DataRoot, e.Name)
+		}
+	}
+	return ""
 }
 
 // systemPlugins are the directories in which root's docker finds plugins.
