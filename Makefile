@@ -25,9 +25,10 @@ build: ## build the plugin, static, into bin/
 	$(BUILD) -o $(BIN) ./cmd/docker-orphans
 
 .PHONY: cross
-cross: ## compile for every platform
+cross: ## compile for every platform, and the tests for another one too
 	@set -e; for p in $(PLATFORMS); do echo $$p; \
 		GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/docker-orphans; done
+	GOOS=darwin go vet ./...
 
 .PHONY: install
 install: build ## install for this user, and as root for every user

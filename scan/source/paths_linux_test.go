@@ -3,7 +3,6 @@ package source
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -73,8 +72,4 @@ func named(g *scan.Graph, n scan.Node) bool {
 		}
 	}
 	return false
-}
-
-func doubtsEverything(g *scan.Graph) bool {
-	return slices.ContainsFunc(g.Doubts, func(d scan.Doubt) bool { return d.Scope.All() })
 }

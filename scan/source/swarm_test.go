@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,4 +165,8 @@ func FuzzEachText(f *testing.F) {
 			t.Errorf("%q: found %t, read to the end %t and %t", data, found, ok, okWhole)
 		}
 	})
+}
+
+func doubtsEverything(g *scan.Graph) bool {
+	return slices.ContainsFunc(g.Doubts, func(d scan.Doubt) bool { return d.Scope.All() })
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package property holds the scan to what must be true for all inputs.
 package property
 
