@@ -64,7 +64,7 @@ func (o *globalOptions) policy(config *configfile.ConfigFile, now time.Time) (sc
 func (o *globalOptions) runPolicy(config *configfile.ConfigFile, keep duration) (prune.Policy, error) {
 	p := prune.DefaultPolicy()
 	if o.allowQuickLooks {
-		p.Between = 0
+		p.Between, p.Settle = 0, 0
 	}
 	configured, err := configuredDefaults(config)
 	if err != nil {

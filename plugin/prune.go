@@ -141,7 +141,7 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		err = r.choose(ctx, options, filter)
 	}
 	if err == nil {
-		err = r.brake()
+		err = r.brake(ctx)
 	}
 	if err != nil {
 		return err

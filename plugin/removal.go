@@ -73,11 +73,12 @@ type removal struct {
 	seen    *look
 	expired []prune.Held // in quarantine, and freed for good
 
-	before  []scan.Finding  // of check --repair: what was found before it was judged without what is set aside; else nil
-	taken   []*scan.Finding // what was asked for
-	plan    prune.Plan      // what of it goes
-	filters []string        // for a person
-	changed []prune.Change  // of a saved plan: what does not hold any more
+	lost    func(context.Context) ([]scan.Doubt, error) // looks anew at what something in use has lost
+	before  []scan.Finding                              // of check --repair: what was found before it was judged without what is set aside; else nil
+	taken   []*scan.Finding                             // what was asked for
+	plan    prune.Plan                                  // what of it goes
+	filters []string                                    // for a person
+	changed []prune.Change                              // of a saved plan: what does not hold any more
 }
 
 // removal locks the data root, unless nothing is to be changed, and has a
@@ -111,6 +112,7 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 	if err := r.idle(ctx); err != nil {
 		return nil, err
 	}
+	r.lost = o.lost(dockerCLI, r.seen.policy)
 	held, err := (&prune.Runner{Tree: r.seen.in.Tree}).Held()
 	if err != nil {
 		return nil, err
@@ -215,13 +217,19 @@ func (e brakeError) Hint() string {
 // brake stops a run if facts contradict each other (rule 12). Where nothing
 // is to be changed, or a person is asked, it only warns of what that person
 // can judge.
-func (r *removal) brake() error {
+func (r *removal) brake(ctx context.Context) error {
 	if len(r.plan.Steps) == 0 {
 		return nil
 	}
 	var problem error
-	if b := prune.Damaged(scan.Lost(r.seen.graph, r.seen.policy)); b != nil && !r.options.allowDamaged {
-		problem = brakeError{b}
+	if !r.options.allowDamaged {
+		lost, err := r.lasting(ctx)
+		if err != nil {
+			return err
+		}
+		if b := prune.Damaged(lost); b != nil {
+			problem = brakeError{b}
+		}
 	}
 	if b := prune.Most(r.seen.graph, &r.plan); b != nil && !r.options.allowMost && problem == nil {
 		if r.options.force {
@@ -241,6 +249,29 @@ func (r *removal) brake() error {
 		return nil
 	}
 	return problem
+}
+
+// lasting is what something in use has lost, now and for some looks more.
+func (r *removal) lasting(ctx context.Context) ([]scan.Doubt, error) {
+	lost := scan.Lost(r.seen.graph, r.seen.policy)
+	if len(lost) > 0 {
+		r.progress.show("Looking again at what seems damaged…")
+		defer r.progress.clear()
+	}
+	return prune.Lasting(ctx, lost, r.policy, r.lost)
+}
+
+// lost looks anew at what something in use has lost.
+func (o *globalOptions) lost(dockerCLI command.Cli, policy scan.Policy) func(context.Context) ([]scan.Doubt, error) {
+	look := o.looker(dockerCLI, nil)
+	unwalked := func(*scan.Object) *scan.Usage { return nil } // no age is asked
+	return func(ctx context.Context) ([]scan.Doubt, error) {
+		seen, err := look(ctx, "", nil, unwalked)
+		if err != nil {
+			return nil, err
+		}
+		return scan.Lost(seen.Graph, policy), nil
+	}
 }
 
 // warning is what a person should know before.

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -114,17 +115,20 @@ func TestRemovalStatus(t *testing.T) {
 
 func TestBrakes(t *testing.T) {
 	r, _ := removing(t, removeOptions{})
-	assert.NilError(t, r.brake())
+	assert.NilError(t, r.brake(t.Context()))
 	lost := scan.ChainNode("overlay2", id64("f"))
 	r.seen.graph.Refer(scan.ContainerNode(id64("c")), lost, scan.ByGraph) // the live container needs what is not there
-	r.session = &session{}
-	err := r.brake()
+	r.session, r.policy.Settle = &session{}, 0
+	r.lost = func(context.Context) ([]scan.Doubt, error) { return nil, nil }
+	assert.NilError(t, r.brake(t.Context()), "it was lost for a moment")
+	r.lost = func(context.Context) ([]scan.Doubt, error) { return scan.Lost(r.seen.graph, r.seen.policy), nil }
+	err := r.brake(t.Context())
 	assert.ErrorContains(t, err, lost.Name)
 	assert.Check(t, strings.HasSuffix(hints(err)[0], "--allow-damaged"), "%v", hints(err))
 	r.session = nil // a preview
-	assert.NilError(t, r.brake())
+	assert.NilError(t, r.brake(t.Context()))
 	r.session, r.options.allowDamaged = &session{}, true
-	assert.NilError(t, r.brake())
+	assert.NilError(t, r.brake(t.Context()))
 }
 
 // A run that would take most of a driver's layers asks with --force, and warns
@@ -141,13 +145,13 @@ func TestMostAsks(t *testing.T) {
 	}
 	r.taken = r.seen.findings
 	r.makePlan(prune.Limits{})
-	err := r.brake()
+	err := r.brake(t.Context())
 	assert.Error(t, err, "50 of the 50 layers of overlay2 would go")
 	assert.Check(t, strings.HasSuffix(hints(err)[0], "--allow-most"), "%v", hints(err))
 	r.options.allowMost = true
-	assert.NilError(t, r.brake())
+	assert.NilError(t, r.brake(t.Context()))
 	r.options = &removeOptions{}
-	assert.NilError(t, r.brake(), "a person is asked")
+	assert.NilError(t, r.brake(t.Context()), "a person is asked")
 }
 
 func TestRemoveOptions(t *testing.T) {

@@ -37,7 +37,7 @@ func runRepair(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 		_, _ = fmt.Fprintln(dockerCLI.Out(), "Nothing can be repaired by setting records aside.")
 		return c.status()
 	}
-	if err := r.brake(); err != nil {
+	if err := r.brake(ctx); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(dockerCLI.Out())

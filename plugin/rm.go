@@ -71,7 +71,7 @@ func runRemove(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 	if len(r.plan.Steps) == 0 {
 		return refused
 	}
-	if err := r.brake(); err != nil {
+	if err := r.brake(ctx); err != nil {
 		return errors.Join(err, refused)
 	}
 	err = r.carryOut(ctx)

@@ -1,9 +1,11 @@
 package prune
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 )
@@ -25,6 +27,32 @@ const (
 	AllowMost    = "allow-most"
 	AllowBackend = "allow-backend"
 )
+
+// damageLooks is how many looks have to find that something in use is damaged.
+const damageLooks = 3
+
+// Lasting are those of what a look found lost that each of a few more looks
+// finds lost too: a container that is just being removed has its record for a
+// moment longer than its layer. look lists what is lost by then.
+func Lasting(ctx context.Context, lost []scan.Doubt, policy Policy, look func(context.Context) ([]scan.Doubt, error)) ([]scan.Doubt, error) {
+	for looks := 1; looks < damageLooks && len(lost) > 0; looks++ {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(policy.Settle):
+		}
+		now, err := look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		still := map[string]bool{}
+		for _, d := range now {
+			still[d.String()] = true
+		}
+		lost = slices.DeleteFunc(lost, func(d scan.Doubt) bool { return !still[d.String()] })
+	}
+	return lost, nil
+}
 
 // Damaged is the brake for facts that contradict each other: something in use
 // has lost what it needs. It returns nil if nothing has.

@@ -16,6 +16,7 @@ import (
 // that the rules ask for; tests shorten the waits.
 type Policy struct {
 	Between    time.Duration // from the look that the plan was made from to the one before the first act (rule 8)
+	Settle     time.Duration // between the looks that say that something in use is damaged
 	BatchSteps int           // steps between two looks
 	BatchTime  time.Duration // time between two looks
 	Keep       time.Duration // how long the quarantine keeps
@@ -23,7 +24,7 @@ type Policy struct {
 
 // DefaultPolicy is what the rules ask for.
 func DefaultPolicy() Policy {
-	return Policy{Between: 10 * time.Second, BatchSteps: 64, BatchTime: time.Second, Keep: 7 * 24 * time.Hour}
+	return Policy{Between: 10 * time.Second, Settle: 5 * time.Second, BatchSteps: 64, BatchTime: time.Second, Keep: 7 * 24 * time.Hour}
 }
 
 // A Sight is one look at all sources, judged.
