@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker-orphans/docker-orphans/tests/engine"
 )
@@ -63,13 +64,21 @@ func (s *stage) tell(e engine.Engine, dir, program string) {
 	s.docker(d, "orphans", "prune", "--force")
 	s.du(d)
 
-	s.chapter("The lost container's data rests for a day first; here it may be a second")
+	s.chapter("Two containers are removed, and what they had in volumes stays: a cache, a database")
+	for _, write := range []string{"head -c 3000000 /dev/urandom >/v/cache", "echo 15 >/v/PG_VERSION"} {
+		d.Docker(s, "rm", d.Down(s, "--volume=/v", "shop:1", "sh", "-c", write))
+	}
+	s.chapter("Data rests for a day before it goes; here it may be a second")
+	time.Sleep(2 * time.Second)
+	s.docker(d, "orphans", "--allow-short-grace", "--grace=1s", "ls")
 	s.docker(d, "orphans", "--allow-short-grace", "--grace=1s", "prune", "--force")
 	s.ls(d, writable+"/diff")
-	s.docker(d, "orphans", "runs")
+	s.docker(d, "volume", "ls")
 	s.chapter("It cannot be made again, so it waits in quarantine, and comes back")
+	s.docker(d, "orphans", "runs")
 	s.docker(d, "orphans", "restore", "--last")
 	s.ls(d, writable+"/diff")
+	s.docker(d, "volume", "ls")
 
 	s.chapter("The container runs on, and so does its image")
 	s.docker(d, "ps", "--format", "table {{.Names}}\t{{.Image}}\t{{.Status}}")
