@@ -117,6 +117,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), scan.Printable(prune.WhyNot(f, r.seen.graph.Host.Online))))
 		case f.Stays(&r.seen.graph.Host) != "":
 			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.Stays(&r.seen.graph.Host)))
+		case f.Unrecorded() && !r.options.purge:
+			problems = append(problems, fmt.Errorf("%s %s: no record names it, so it cannot be put aside, and it may be what a container wrote: --purge deletes it for good", f.Type, shortID(f)))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
 			r.taken = append(r.taken, f)
 		}

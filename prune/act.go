@@ -47,7 +47,7 @@ func (x *run) confirm(ctx context.Context) error {
 		}
 		s := &x.plan.Steps[i]
 		var why string
-		if s.Remover == journal.Link {
+		if s.Remover == journal.Link || bare(s) { // it is still where it was
 			why = index.differs(s, true)
 		} else {
 			why = index.differs(index.aside(x.id, s), false)

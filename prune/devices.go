@@ -91,9 +91,18 @@ func (x *run) ready(ctx context.Context) {
 	}
 }
 
+// bare reports whether a step is about a device that no metadata file names
+// ([scan.Finding.Unrecorded]): nothing of it is renamed, or could be put back.
+func bare(s *Step) bool { return s.Remover == journal.Device && s.Moves == nil }
+
 // freeDevices carries a step to its end that was taken and looked at again.
 func (x *run) freeDevices(ctx context.Context, i int) {
-	if err := x.unlink(ctx, x.id, &x.plan.Steps[i]); err != nil {
+	s := &x.plan.Steps[i]
+	free := x.unlink
+	if bare(s) {
+		free = x.deleteBare
+	}
+	if err := free(ctx, x.id, s); err != nil {
 		x.end(i, journal.Left, err.Error())
 		return
 	}
@@ -113,7 +122,7 @@ func (r *Runner) deleteDevices(ctx context.Context, run string, s *Step) error {
 			err = r.unnamed(path.Dir(s.Moves[m].From), device.ID)
 		}
 		if err == nil {
-			err = r.alone(ctx, run)
+			_, err = r.alone(ctx, run)
 		}
 		if err == nil {
 			err = r.Pool.Delete(ctx, device)
@@ -128,16 +137,39 @@ func (r *Runner) deleteDevices(ctx context.Context, run string, s *Step) error {
 	return nil
 }
 
-// alone looks once more that nobody works with the data root.
-func (r *Runner) alone(ctx context.Context, run string) error {
-	seen, err := r.Look(ctx, run, nil, func(*scan.Object) *scan.Usage { return nil })
+// deleteBare deletes the device of a step that no metadata file names, if it is
+// an orphan still: the pool and all that could name it are read once more.
+func (x *run) deleteBare(ctx context.Context, run string, s *Step) error {
+	o := s.Objects[0]
+	device, err := x.thinDevice(path.Join(path.Dir(o.Name), "base")) // all have its size, or more
 	if err != nil {
 		return err
 	}
-	if seen.Graph.Host.Online || seen.Graph.Host.Owner != nil {
-		return errAwake
+	id, err := strconv.ParseUint(o.Note().Handle.Name, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.Name, err)
 	}
-	return Idle(seen.Graph)
+	device.ID, device.Made = uint32(id), o.Note().Handle.Made
+	seen, err := x.alone(ctx, run)
+	if err != nil {
+		return err
+	}
+	if why := indexOf(seen).differs(s, true); why != "" {
+		return fmt.Errorf("%s: %s", o.Name, why)
+	}
+	return x.Pool.Delete(ctx, device)
+}
+
+// alone looks once more, and that nobody works with the data root.
+func (r *Runner) alone(ctx context.Context, run string) (*Sight, error) {
+	seen, err := r.Look(ctx, run, nil, func(*scan.Object) *scan.Usage { return nil })
+	if err != nil {
+		return nil, err
+	}
+	if seen.Graph.Host.Online || seen.Graph.Host.Owner != nil {
+		return nil, errAwake
+	}
+	return seen, Idle(seen.Graph)
 }
 
 // thinDevice reads a metadata file. It was read before: this is the same one.

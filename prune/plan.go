@@ -52,9 +52,9 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 		} else {
 			s.Shields = shields(g, findings, f)
 		}
-		switch s.Remover {
-		case journal.Adopt, journal.Daemon:
-		case journal.Marker:
+		switch {
+		case s.Remover == journal.Adopt, s.Remover == journal.Daemon, f.Unrecorded():
+		case s.Remover == journal.Marker:
 			s.Marker = marker(f)
 		default:
 			s.Moves = moves(&s)

@@ -96,6 +96,8 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 	}
 	freed := run.Taken(s.ID) && (s.Remover == journal.Free || s.Remover == journal.Device) || run.Purged(s.ID)
 	switch {
+	case bare(s): // whether it is gone the next scan finds out
+		return o, nil
 	case freed && r.Pool == nil && len(r.devices(run.ID, s)) > 0:
 		return Outcome{Step: s.ID, End: journal.Left, Reason: errAwake.Error()}, nil
 	case !r.Aside(run.ID, s):

@@ -43,7 +43,7 @@ func (x *run) take(ctx context.Context) error {
 	walked := x.walked()
 	for i := range x.plan.Steps {
 		s := &x.plan.Steps[i]
-		if x.ends[i].End != "" || s.Moves == nil {
+		if x.ends[i].End != "" || s.Moves == nil && !bare(s) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

@@ -43,7 +43,7 @@ func (x *index) differs(s *Step, stamps bool) string {
 	}
 	for _, o := range s.Objects {
 		at := slices.IndexFunc(f.Parts, func(p *scan.Object) bool { return p.Node == o.Node })
-		if at < 0 || stamps && f.Parts[at].Stamp != o.Stamp {
+		if at < 0 || stamps && f.Parts[at].Stamp != o.Stamp || bare(s) && *f.Parts[at].Note().Handle != *o.Note().Handle {
 			return "it has changed since it was shown"
 		}
 	}

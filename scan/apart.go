@@ -1,6 +1,9 @@
 package scan
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Stays says why nothing of ours can remove a finding, named or not, because
 // of what it is made of; "" if something can. What lies apart from the data
@@ -29,10 +32,10 @@ func (f *Finding) stays(h *Host, o *Object) string {
 		return fmt.Sprintf("a %s goes by hand only while Docker is stopped", o.Medium)
 	case o.Medium != ThinDevice:
 		return fmt.Sprintf("nothing is known that removes a %s", o.Medium)
-	case o.Note().Handle == nil || o.Stamp == (Stamp{}):
-		return "it has no metadata file, which is what tells that a thin device is this data root's"
+	case o.Note().Handle == nil:
+		return "its metadata file does not tell which device it is"
 	case o.Note().Handle.Foreign:
-		return "its pool is not made of files of the data root (direct-lvm): only Docker can delete its devices"
+		return "its pool is not made of files of the data root (direct-lvm), so only Docker deletes its devices: start it, and prune beside it"
 	}
 	return ""
 }
@@ -40,12 +43,22 @@ func (f *Finding) stays(h *Host, o *Object) string {
 // named says why prune leaves to rm what it could remove; "" if it does not.
 func (f *Finding) named(h *Host) string {
 	for _, o := range f.Parts {
-		if o.Medium == ThinDevice && !h.Online {
-			return "a thin device goes only if it is named"
+		switch {
+		case o.unrecorded():
+			return "it could not be brought back: only rm --purge"
+		case o.Medium == Dataset && !h.Online:
+			return "a dataset goes only if it is named"
 		}
 	}
 	return ""
 }
+
+// Unrecorded reports whether a finding is a device of a pool that no metadata
+// file names. It may be what a container wrote, and there is nothing of it that
+// could be put aside.
+func (f *Finding) Unrecorded() bool { return slices.ContainsFunc(f.Parts, (*Object).unrecorded) }
+
+func (o *Object) unrecorded() bool { return o.Medium == ThinDevice && o.Stamp == (Stamp{}) }
 
 // CollectsMarked reports whether the running daemon deletes, when it stops in
 // order, the layers of records that say they are being removed: from 20.10 on

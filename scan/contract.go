@@ -101,7 +101,7 @@ var Contracts = []Contract{
 		Needs:   layerNeeds,
 		Default: DefaultYes,
 		Online:  "by hand: to quarantine if it has or is an -init (it may be a container's) or no Docker since 1.10 has used the data root, else at once after the second look; a thin device is marked, and deleted by the daemon when it stops (20.10 on)",
-		Offline: "the same; a thin device is put aside by its metadata file, and deleted where that is freed",
+		Offline: "the same; a thin device is put aside by its metadata file, and deleted where that is freed; one that no such file names only by rm --purge",
 		Undo:    "restore from quarantine; none for what went at once",
 		Labels:  "none: the record that would tell is gone",
 		Unknown: UnknownUnlessInit,

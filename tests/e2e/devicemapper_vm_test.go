@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 
@@ -26,7 +28,7 @@ func leanHost(t *testing.T, p place) *host {
 
 // What leaks of devicemapper, on a kernel that has it: it is told from what
 // lives, the daemon deletes what it knows and what was marked, what only a
-// stopped daemon's pool gives up goes when it is named, and what is left works.
+// stopped daemon's pool gives up goes then, and what is left works.
 func TestDevicemapper(t *testing.T) {
 	h := leanHost(t, place{"debian", "devicemapper"})
 	was := engine.Snapshot(t, h.Daemon)
@@ -51,10 +53,10 @@ func TestDevicemapper(t *testing.T) {
 	h.Stop(t)
 	assert.Check(t, !h.Has(left.Layer), "it was marked, and is still there")
 
-	wants = []want{{"orphan", "rw-layer", []string{h.MountRecord(lost), writable, initial}, true}}
+	wants = []want{orphan("rw-layer", h.MountRecord(lost), writable, initial)}
 	h.assertSays(t, live, wants, "--data-root", h.Root)
 	before := h.pool(t)
-	h.offline(t, 0, "rm", "--force", lost)
+	h.offline(t, 0, "prune", "--force")
 	assert.Check(t, !h.Has(writable) && !h.Has(initial) && !h.Has(h.MountRecord(lost)))
 	assert.DeepEqual(t, h.pool(t), before)
 	h.again(t)
@@ -71,22 +73,45 @@ func TestDevicemapper(t *testing.T) {
 }
 
 // What a stopped daemon has lost a container's record of goes with its thin
-// devices, and a daemon that is started on the rest works with it.
+// devices, and so does what has lost all its records, if it is named; a daemon
+// that is started on the rest works with it.
 func TestDevicemapperStopped(t *testing.T) {
 	h := &host{Daemon: place{"debian", "devicemapper"}.start(t)}
 	h.Import(t, "base:1", h.Base(t)...)
-	kept, lost := h.Create(t, "base:1", "true"), h.Create(t, "base:1", "true")
+	kept, lost, bare := h.Create(t, "base:1", "true"), h.Create(t, "base:1", "true"), h.Create(t, "base:1", "true")
 	writable, initial := h.ContainerLayers(t, lost)
+	bareWritable, bareInitial := h.ContainerLayers(t, bare)
 	h.Stop(t)
 	h.Lose(t, "containers/"+lost)
+	args := []string{"rm", "--force", "--purge"}
+	for _, file := range []string{bareWritable, bareInitial} {
+		args = append(args, fmt.Sprintf("device-%d", h.device(t, file)))
+		h.Lose(t, file)
+	}
+	h.Lose(t, "containers/"+bare)
+	h.Lose(t, h.MountRecord(bare))
 	before := h.pool(t)
-	out := h.offline(t, 0, "rm", "--force", "--purge", lost)
+	out := h.offline(t, 0, "prune", "--force", "--purge")
 	t.Log(out.Stdout, out.Stderr)
 	assert.Check(t, !h.Has(writable) && !h.Has(initial) && !h.Has(h.MountRecord(lost)))
 	assert.Equal(t, len(h.pool(t)), len(before)-2)
+	out = h.offline(t, 0, args...)
+	t.Log(out.Stdout, out.Stderr)
+	assert.Equal(t, len(h.pool(t)), len(before)-4)
 	h.Start(t)
 	h.Docker(t, "start", kept)
 	h.Docker(t, "run", "--rm", "--network=none", "base:1", "true")
+}
+
+// device is the number of the device that a metadata file names.
+func (h *host) device(t *testing.T, name string) (id uint32) {
+	t.Helper()
+	data, err := os.ReadFile(h.Path(name))
+	assert.NilError(t, err)
+	assert.NilError(t, json.Unmarshal(data, &struct {
+		Device *uint32 `json:"device_id"`
+	}{&id}))
+	return id
 }
 
 // pool lists the numbers of the devices in the pool of a stopped daemon.

@@ -42,7 +42,7 @@ var apart = []mutation{
 
 	{7, "a thin device beside a daemon", "scan/apart.go", "case h.Online:\n", "case false:\n"},
 	{7, "a layer that a daemon would not collect", "scan/apart.go", "&& h.CollectsMarked():", ":"},
-	{3, "a thin device without a metadata file stays", "scan/apart.go", "case o.Note().Handle == nil || o.Stamp == (Stamp{}):", "case false:"},
+	{11, "a thin device without a metadata file is no part of prune", "scan/apart.go", "case o.unrecorded():", "case false:"},
 	{11, "a dataset stays", "scan/apart.go", "case o.Medium == Dataset:", "case false:"},
 	{7, "a pool that is not of the data root's files", "scan/apart.go", "case o.Note().Handle.Foreign:", "case false:"},
 	{1, "a device whose file is in quarantine", "scan/backend/thinpool.go", "&& !aside[name] &&", "&&"},

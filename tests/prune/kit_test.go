@@ -141,6 +141,8 @@ func (w *world) runner(disk prune.Disk) *prune.Runner {
 	}
 	if w.Daemon != nil {
 		r.Volumes = &volumeDaemon{w: w, disk: disk}
+	} else {
+		r.Pool = w.pool(&thinKernel{t: w.t})
 	}
 	return r
 }

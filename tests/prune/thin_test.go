@@ -3,6 +3,7 @@
 package prune_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,11 +44,15 @@ func thinWorld(t *testing.T) (*world, *thinKernel) {
 // thinRunner is a run without a daemon.
 func (w *world) thinRunner(k *thinKernel) *prune.Runner {
 	r := w.runner(w.disk())
-	r.Adopt = nil
+	r.Adopt, r.Pool = nil, w.pool(k)
+	return r
+}
+
+// pool is the data root's pool in a kernel.
+func (w *world) pool(k *thinKernel) prune.Pool {
 	dir, err := filepath.EvalSymlinks(w.Dir)
 	assert.NilError(w.t, err)
-	r.Pool = prune.LoopPool{Root: dir, Kernel: k}
-	return r
+	return prune.LoopPool{Root: dir, Kernel: k}
 }
 
 // devices lists the numbers of the pool's devices.
@@ -89,7 +94,7 @@ func byName() prune.Options {
 	return prune.Options{Named: true, Take: func(*scan.Finding) bool { return true }}
 }
 
-// Without a daemon thin devices go if they are named: those of layers that can
+// Without a daemon thin devices go: those of layers that can
 // be made again from the pool; a container's is put aside by its file, comes
 // back, and is freed for good once it is purged.
 func TestThinDevices(t *testing.T) {
@@ -159,11 +164,13 @@ func TestThinDevicesPurge(t *testing.T) {
 	assert.Equal(t, len(held), 0)
 }
 
-// prune leaves thin devices to rm.
-func TestThinDevicesNamed(t *testing.T) {
+// prune takes the same as rm without anything being named.
+func TestThinDevicesByDefault(t *testing.T) {
 	w, _ := thinWorld(t)
+	all, _ := w.plan(byName())
 	plan, _ := w.plan(prune.Options{Take: func(f *scan.Finding) bool { return f.Default }})
-	assert.Equal(t, len(plan.Steps), 0, "%s", plan)
+	assert.Equal(t, len(plan.Steps), 4, "%s", &plan)
+	assert.DeepEqual(t, moved(plan, journal.Device, journal.Quarantine), moved(all, journal.Device, journal.Quarantine))
 }
 
 // quarantined is a world with a container's layer in quarantine.
@@ -318,17 +325,7 @@ func TestThinDevicesEveryFault(t *testing.T) {
 			for _, id := range minus(devices, w.devices()) {
 				assert.Assert(t, slices.Contains(gone, id), "%s at %d: device %d is gone", kind, n, id)
 			}
-			if k.killing {
-				for _, l := range k.loops {
-					l.users = 0 // its descriptors are closed
-				}
-				for _, d := range k.active {
-					for _, l := range d.loops {
-						l.users = 1
-					}
-				}
-			}
-			k.fail, k.killing, k.killed = 0, false, false
+			k.rise()
 			_, err = r.Recover(t.Context())
 			assert.NilError(t, err, "%s at %d", kind, n)
 			again, owner := w.plan(stray) // what was not begun
@@ -340,4 +337,148 @@ func TestThinDevicesEveryFault(t *testing.T) {
 				without(before, append(moved(plan, journal.Device), "devicemapper/devicemapper/metadata")...))
 		}
 	}
+}
+
+// unrecorded is a world with a device that has lost its metadata file.
+func unrecorded(t *testing.T) (w *world, k *thinKernel, device uint32) {
+	t.Helper()
+	w = newWorld(t, "devicemapper", "image app: base top\ncontainer web app\nlayer stray on base\nrm LAYERS/{layer stray}\n")
+	assert.NilError(t, os.WriteFile(filepath.Join(w.Dir, "devicemapper/devicemapper/data"), make([]byte, 1<<20), 0o600))
+	plan, _ := w.plan(forGood())
+	ids := w.deviceOf(&plan, journal.Device)
+	assert.Equal(t, len(plan.Steps), 1, "%s", &plan)
+	assert.Equal(t, len(ids), 1)
+	assert.Equal(t, plan.Steps[0].Finding, fmt.Sprintf("device-%d", ids[0]))
+	return w, &thinKernel{t: t}, ids[0]
+}
+
+// forGood are the options of rm --purge.
+func forGood() prune.Options {
+	o := byName()
+	o.Purge = true
+	return o
+}
+
+// A device that no metadata file names goes if that is asked for by its name,
+// and that it cannot be brought back was said.
+func TestThinDeviceUnrecorded(t *testing.T) {
+	w, k, device := unrecorded(t)
+	for name, o := range map[string]prune.Options{
+		"rm":            byName(),
+		"prune":         {Take: func(f *scan.Finding) bool { return f.Default }},
+		"prune --purge": {Take: func(f *scan.Finding) bool { return f.Default }, Purge: true},
+	} {
+		plan, _ := w.plan(o)
+		assert.Equal(t, len(plan.Steps), 0, "%s: %s", name, &plan)
+	}
+	before, devices := w.manifest(), w.devices()
+	plan, owner := w.plan(forGood())
+	result, err := w.thinRunner(k).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, result.Outcomes[0].End, journal.Freed, result.Outcomes[0].Reason)
+	assert.DeepEqual(t, w.devices(), minus(devices, []uint32{device}))
+	const pool = "devicemapper/devicemapper/metadata"
+	assert.DeepEqual(t, without(w.manifest(), pool), without(before, pool))
+}
+
+// What is found to be somebody's at any look before it goes stays.
+func TestThinDeviceClaimed(t *testing.T) {
+	for name, claim := range map[string]func(w *world, device uint32){
+		"a file that names it": func(w *world, device uint32) {
+			id := fmt.Sprintf("%064d", 1)
+			text := fmt.Sprintf(`{"device_id":%d,"size":1,"transaction_id":1,"initialized":false}`, device)
+			assert.NilError(w.t, os.WriteFile(filepath.Join(w.Dir, "devicemapper/metadata", id), []byte(text), 0o600))
+		},
+		"another device of its number": func(w *world, device uint32) {
+			w.remakePool(func(d *thin.Device) {
+				if d.ID == device {
+					d.Transaction += 7
+				}
+			})
+		},
+		"a container that has lost its layer": func(w *world, _ uint32) {
+			id, err := os.ReadFile(filepath.Join(w.Dir, "image/devicemapper/layerdb/mounts", w.id("{container web}"), "mount-id"))
+			assert.NilError(w.t, err)
+			assert.NilError(w.t, os.RemoveAll(filepath.Join(w.Dir, "devicemapper/metadata", string(id))))
+		},
+	} {
+		for look := 1; look <= 3; look++ { // before the first act, after it, and before the device goes
+			t.Run(fmt.Sprintf("%s/%d", name, look), func(t *testing.T) {
+				w, k, device := unrecorded(t)
+				plan, owner := w.plan(forGood())
+				w.atLook = func(n int) {
+					if n == look {
+						claim(w, device)
+					}
+				}
+				result, err := w.thinRunner(k).Execute(t.Context(), plan, owner)
+				assert.NilError(t, err)
+				assert.Assert(t, !result.Outcomes[0].Gone(), "%s", result.Outcomes[0].End)
+				assert.Assert(t, slices.Contains(w.devices(), device))
+				assert.Equal(t, len(k.discard), 0)
+			})
+		}
+	}
+}
+
+// remakePool writes the pool anew, with each device changed.
+func (w *world) remakePool(change func(d *thin.Device)) {
+	name := filepath.Join(w.Dir, "devicemapper/devicemapper/metadata")
+	file, err := os.Open(name)
+	assert.NilError(w.t, err)
+	m, err := thin.Read(file)
+	assert.NilError(w.t, err)
+	assert.NilError(w.t, file.Close())
+	for i := range m.Devices {
+		change(&m.Devices[i])
+	}
+	assert.NilError(w.t, testkit.ThinPool{Transaction: m.Transaction, Devices: m.Devices}.Write(name))
+}
+
+// Wherever the process ends, the device is gone or found again, and the next
+// run goes on.
+func TestThinDeviceUnrecordedKilled(t *testing.T) {
+	for n := 1; ; n++ {
+		w, k, device := unrecorded(t)
+		devices := w.devices()
+		k.fail, k.killing = n, true
+		plan, owner := w.plan(forGood())
+		r := w.thinRunner(k)
+		_, err := r.Execute(t.Context(), plan, owner)
+		assert.NilError(t, err)
+		if k.calls < n {
+			break
+		}
+		k.rise()
+		_, err = r.Recover(t.Context())
+		assert.NilError(t, err, "at %d", n)
+		again, owner := w.plan(forGood())
+		_, err = r.Execute(t.Context(), again, owner)
+		assert.NilError(t, err)
+		assert.DeepEqual(t, w.devices(), minus(devices, []uint32{device}))
+	}
+}
+
+// A run that ended before it could write down what became of the device does
+// not say that it is gone.
+func TestThinDeviceUnrecordedInterrupted(t *testing.T) {
+	w, k, device := unrecorded(t)
+	pool := filepath.Join(w.Dir, "devicemapper/devicemapper/metadata")
+	data, err := os.ReadFile(pool)
+	assert.NilError(t, err)
+	plan, owner := w.plan(forGood())
+	r := w.thinRunner(k)
+	result, err := r.Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	name := filepath.Join(w.Dir, journal.File(result.Run))
+	lines, err := os.ReadFile(name)
+	assert.NilError(t, err)
+	last := bytes.LastIndexByte(bytes.TrimSuffix(lines, []byte("\n")), '\n') + 1
+	assert.NilError(t, os.WriteFile(name, lines[:last], 0o600))
+	assert.NilError(t, os.WriteFile(pool, data, 0o600))
+	runs, err := r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(runs), 1)
+	assert.Equal(t, runs[0].Outcomes[0].End, journal.Skipped)
+	assert.Assert(t, slices.Contains(w.devices(), device))
 }

@@ -76,6 +76,21 @@ func (k *thinKernel) call(do func() error) error {
 	return errInjected
 }
 
+// rise begins a process after the one that failed or was killed.
+func (k *thinKernel) rise() {
+	if k.killing {
+		for _, l := range k.loops {
+			l.users = 0 // its descriptors are closed
+		}
+		for _, d := range k.active {
+			for _, l := range d.loops {
+				l.users = 1
+			}
+		}
+	}
+	k.fail, k.killing, k.killed = 0, false, false
+}
+
 func (k *thinKernel) device(name string) *mapped {
 	name = strings.TrimPrefix(name, "/dev/mapper/")
 	for _, d := range k.active {
