@@ -139,7 +139,7 @@ func (l *look) checkup() *checkup {
 			c.doubts = append(c.doubts, d)
 		}
 	}
-	index := whose.NewIndex(l.in, l.graph, l.findings)
+	index := whose.NewIndex(l.in, l.graph, l.findings, nil)
 	for _, b := range scan.Breaks(l.graph) {
 		d := damage{Break: b, fails: index.Broken(b)}
 		record := b.Node.Kind == scan.KindBuild || b.Node.Kind == scan.KindVolume || l.graph.Object(b.Node) != nil

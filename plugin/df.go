@@ -29,10 +29,13 @@ func newUsageCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	var options usageOptions
 	cmd := &cobra.Command{
 		Use:   "df [OPTIONS]",
-		Short: "Show what takes the space below the data root",
+		Short: "Show what takes the space below the data root and containerd's",
 		Long: "Show what takes the space below the data root: one walk of all of it, each inode in one\n" +
 			"line, so that the lines add up; blocks that files share count once.\n" +
 			"Next to it stands what docker system df says.\n\n" +
+			"The root of the daemon's containerd, if it is elsewhere, follows with lines and a total of\n" +
+			"its own. With images in containerd nothing is judged: what no image, container or build\n" +
+			"there needs is \"not judged\".\n\n" +
 			"Sizes are what is taken on disk. The walk enters no other file system." +
 			exitHelp(exitDone, exitError, exitPartly, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
@@ -55,7 +58,7 @@ func runUsage(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	p := newProgress(dockerCLI.Err())
-	seen, err := global.look(ctx, dockerCLI, p)
+	seen, err := global.lookFor(ctx, dockerCLI, p, lookOptions{containerd: true})
 	if err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func runUsage(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 			return err
 		}
 	}
-	if rows.ledger.Partial {
+	if rows.ledger.Partial || rows.apart != nil && rows.apart.Partial {
 		return silentExit(exitPartly)
 	}
 	return nil
@@ -84,9 +87,9 @@ func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress
 	if err != nil {
 		return nil, err
 	}
-	rows := &usageRows{in: l.in, removed: l.graph.Host.Removed, verbose: verbose}
+	rows := &usageRows{in: l.in, removed: l.graph.Host.Removed, verbose: verbose, containerd: l.containerd, trouble: l.containerdTrouble()}
 	if verbose {
-		rows.index = whose.NewIndex(l.in, l.graph, l.findings)
+		rows.index = whose.NewIndex(l.in, l.graph, l.findings, l.containerd)
 	}
 	told := make(chan struct{})
 	go func() {
@@ -96,7 +99,17 @@ func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress
 		}
 	}()
 	defer p.clear()
-	rows.ledger, err = space.Measure(ctx, l.in, l.graph, l.findings, mounts, func(done, total int) { p.count("Measuring", done, total) })
+	count := func(done, total int) { p.count("Measuring", done, total) }
+	inside, outside := l.containerd, l.containerd
+	if c := l.containerd; c != nil && c.Below == "" {
+		inside = nil
+	} else {
+		outside = nil
+	}
+	rows.ledger, err = space.Measure(ctx, l.in, l.graph, l.findings, mounts, inside, count)
+	if err == nil && outside != nil {
+		rows.apart, err = space.MeasureContainerd(ctx, l.in, outside, count)
+	}
 	p.show("Waiting for what docker system df says…")
 	<-told
 	if err = errors.Join(err, ctx.Err()); err != nil {
@@ -129,11 +142,14 @@ func (r *usageRows) remarks(w io.Writer) error {
 		lines = append(lines, "Logs without a limit: "+some(names)+". For containers made from now on, in daemon.json:\n"+
 			`    "log-opts": {"max-size": "10m", "max-file": "3"}`)
 	}
-	for _, i := range r.ledger.Items {
-		if !i.Complete {
-			lines = append(lines, "Could not be read to the end: "+scan.Printable(i.Path+": "+i.Problem))
+	for _, part := range r.parts() {
+		for _, i := range part.ledger.Items {
+			if !i.Complete {
+				lines = append(lines, "Could not be read to the end: "+scan.Printable(i.Path+": "+i.Problem))
+			}
 		}
 	}
+	lines = append(lines, r.trouble...)
 	switch {
 	case r.dockerErr != nil:
 		lines = append(lines, "docker system df does not answer: "+scan.Printable(r.dockerErr.Error()))
@@ -152,7 +168,7 @@ func (r *usageRows) remarks(w io.Writer) error {
 func realMounts(mounts []string) []string {
 	var found []string
 	for _, name := range mounts {
-		if !strings.HasSuffix(name, "/merged") && !strings.HasSuffix(name, "/mounts/shm") && !strings.HasSuffix(name, "/rootfs") {
+		if !strings.HasSuffix(name, "/merged") && !strings.HasSuffix(name, "/mounts/shm") && !strings.HasSuffix(name, "/rootfs") && !strings.HasPrefix(name, "rootfs/") {
 			found = append(found, scan.Printable(name))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/docker/cli/cli/command/formatter"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/space"
 	"github.com/docker-orphans/docker-orphans/scan/whose"
 )
@@ -27,12 +28,16 @@ func usageFormat(source string, verbose bool) formatter.Format {
 type usageRows struct {
 	in        *scan.Input
 	ledger    *space.Ledger
-	index     *whose.Index // nil unless each thing is told
+	apart     *space.Ledger // of containerd's root where that is not below the data root; else nil
+	index     *whose.Index  // nil unless each thing is told
 	removed   []scan.RemovedFile
 	docker    map[space.Account]int64 // what docker system df says; nil: no daemon was asked
 	dockerErr error
 	disk      space.FileSystem
 	verbose   bool
+
+	containerd *containerd.Root // nil if it is not known
+	trouble    []string         // what is not known of it
 }
 
 // write prints them through the docker CLI's formatter.
@@ -57,13 +62,52 @@ const (
 	openAccount  = "deleted, still open"
 )
 
+// containerdPrefix begins the accounts of containerd's root where that is elsewhere:
+// they add up to a total of their own.
+const containerdPrefix = "containerd: "
+
+// A part is one of the roots that were walked.
+type part struct {
+	ledger *space.Ledger
+	prefix string // of its accounts
+	root   string // absolute
+	docker map[space.Account]int64
+}
+
+// parts are the data root, and containerd's where that is elsewhere.
+func (r *usageRows) parts() []part {
+	own := part{ledger: r.ledger, docker: r.docker}
+	if r.in != nil {
+		own.root = r.in.DataRoot
+	}
+	if r.apart == nil {
+		return []part{own}
+	}
+	apart := part{ledger: r.apart, prefix: containerdPrefix, root: r.containerd.Path}
+	if r.docker != nil && r.in.Info.ContainerdStore { // what it says of images is about containerd's
+		own.docker, apart.docker = map[space.Account]int64{}, map[space.Account]int64{}
+		for account, says := range r.docker {
+			if account == space.Volumes {
+				own.docker[account] = says
+			} else {
+				apart.docker[account] = says
+			}
+		}
+	}
+	return []part{own, apart}
+}
+
 // rows are the accounts, or all things in them, and the total.
 func (r *usageRows) rows() []*usageContext {
-	rows := r.sums()
-	if r.verbose {
-		rows = r.things()
+	var rows []*usageContext
+	for _, p := range r.parts() {
+		if r.verbose {
+			rows = append(rows, r.things(p)...)
+		} else {
+			rows = append(rows, p.sums()...)
+		}
+		rows = append(rows, p.total())
 	}
-	rows = append(rows, r.total())
 	if len(r.removed) > 0 {
 		open := &usageContext{account: openAccount, count: len(r.removed), complete: true}
 		for _, f := range r.removed {
@@ -75,11 +119,13 @@ func (r *usageRows) rows() []*usageContext {
 }
 
 // sums are the accounts.
-func (r *usageRows) sums() []*usageContext {
+func (p part) sums() []*usageContext {
 	var rows []*usageContext
-	for _, s := range r.ledger.Sums() {
-		row := &usageContext{account: string(s.Account), kind: s.Type, count: s.Items, bytes: s.Bytes, atMost: s.AtMost, complete: s.Complete}
-		if says, ok := r.docker[s.Account]; ok {
+	for _, s := range p.ledger.Sums() {
+		row := &usageContext{
+			account: p.prefix + string(s.Account), kind: s.Type, count: s.Items, bytes: s.Bytes, atMost: s.AtMost, complete: s.Complete,
+		}
+		if says, ok := p.docker[s.Account]; ok {
 			row.docker = &says
 		}
 		rows = append(rows, row)
@@ -88,18 +134,23 @@ func (r *usageRows) sums() []*usageContext {
 }
 
 // things are all that is in them.
-func (r *usageRows) things() []*usageContext {
+func (r *usageRows) things(p part) []*usageContext {
 	var rows []*usageContext
-	for _, i := range r.ledger.Items {
-		row := &usageContext{account: string(i.Account), bytes: i.Bytes, atMost: i.AtMost, complete: i.Complete, what: scan.Printable(i.Name)}
-		if r.in != nil {
-			row.path = path.Join(r.in.DataRoot, i.Path)
+	for _, i := range p.ledger.Items {
+		row := &usageContext{
+			account: p.prefix + string(i.Account), bytes: i.Bytes, atMost: i.AtMost, complete: i.Complete, what: scan.Printable(i.Name),
+		}
+		if p.root != "" {
+			row.path = path.Join(p.root, i.Path)
 		}
 		if i.Thing() {
 			row.count = 1
 		}
 		if i.Finding != nil {
-			row.kind, row.what = i.Finding.Type, r.what(i)
+			row.kind = i.Finding.Type
+		}
+		if i.Finding != nil || i.Stored {
+			row.what = r.what(row.path, i)
 		}
 		rows = append(rows, row)
 	}
@@ -107,14 +158,14 @@ func (r *usageRows) things() []*usageContext {
 }
 
 // total is what all of them add up to.
-func (r *usageRows) total() *usageContext {
-	total := &usageContext{account: totalAccount, bytes: r.ledger.Bytes, atMost: r.ledger.AtMost, complete: !r.ledger.Partial}
-	for _, s := range r.ledger.Sums() {
+func (p part) total() *usageContext {
+	total := &usageContext{account: p.prefix + totalAccount, bytes: p.ledger.Bytes, atMost: p.ledger.AtMost, complete: !p.ledger.Partial}
+	for _, s := range p.ledger.Sums() {
 		total.count += s.Items
 	}
-	if r.docker != nil {
+	if p.docker != nil {
 		var sum int64
-		for _, says := range r.docker {
+		for _, says := range p.docker {
 			sum += says
 		}
 		total.docker = &sum
@@ -123,12 +174,15 @@ func (r *usageRows) total() *usageContext {
 }
 
 // what says whose a thing is.
-func (r *usageRows) what(i *space.Item) string {
-	a, err := r.index.Path(path.Join(r.in.DataRoot, i.Path))
-	if err != nil {
+func (r *usageRows) what(at string, i *space.Item) string {
+	a, err := r.index.Path(at)
+	switch {
+	case err == nil:
+		return a.String()
+	case i.Finding != nil:
 		return i.Finding.Reason
 	}
-	return a.String()
+	return scan.Printable(i.Name)
 }
 
 // A usageContext is one row: a method for each column and template field.
@@ -158,7 +212,7 @@ func newUsageContext() *usageContext {
 // changes Schema.
 type usageJSON struct {
 	Schema       int
-	Account      string // "total" is the sum of all others, but for "deleted, still open"
+	Account      string // "total" is the sum of all others, but for "deleted, still open" and those that begin with "containerd: ", which have a total of their own
 	Type         string // of orphans, and of what was judged
 	Count        int    // things in it: layers, volumes; 0 of what is not counted
 	SizeBytes    int64

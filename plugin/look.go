@@ -9,6 +9,7 @@ import (
 	"github.com/docker/cli/cli/command"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/daemon"
 	"github.com/docker-orphans/docker-orphans/scan/locate"
 	"github.com/docker-orphans/docker-orphans/scan/source"
@@ -21,6 +22,9 @@ type look struct {
 	graph    *scan.Graph
 	findings []*scan.Finding // sorted
 	close    func() error    // closes the data root
+
+	containerd    *containerd.Root // its root; nil if it was not asked for or not found
+	containerdErr error            // why it was not found
 
 	byHead map[scan.Node]*scan.Finding // by their first part; nil until asked
 }
@@ -35,6 +39,9 @@ type lookOptions struct {
 	omitUsed bool               // leave out what is in use
 	strict   bool               // a keep list that cannot be understood is an error
 	named    map[scan.Node]bool // what the user removes by name: that it was restored once does not keep it
+	// containerd is for what says where the space went or whose it is: also
+	// of a daemon that keeps its images there, where nothing is judged.
+	containerd bool
 }
 
 // lookFor is look, as a command wants it.
@@ -53,14 +60,20 @@ func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *p
 	}
 	defer p.clear()
 	p.show("Scanning…")
-	in, closeRoot, err := o.locate(ctx, dockerCLI)
+	where := o.where(dockerCLI)
+	where.Containerd = options.containerd
+	in, closeRoot, err := locate.Find(ctx, where)
 	if err != nil {
 		return nil, err
 	}
 	in.Named, in.KeepList = options.named, list
 	seen := &look{in: in, policy: policy, close: closeRoot}
-	if err := seen.judge(ctx); err != nil {
-		return nil, errors.Join(err, closeRoot())
+	err = seen.judge(ctx)
+	if err == nil && options.containerd {
+		err = seen.readContainerd(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, seen.close())
 	}
 	return seen, nil
 }
@@ -79,6 +92,9 @@ func (l *look) judge(ctx context.Context) error {
 	l.graph = scan.Scan(ctx, l.in, source.All)
 	if err := ctx.Err(); err != nil {
 		return err // the doubts of a cancelled scan mean nothing
+	}
+	if len(l.in.Backends) == 0 {
+		return nil // images are in containerd: no layer was enumerated, and nothing is judged
 	}
 	findings, err := scan.Judge(ctx, l.in, l.graph, l.policy)
 	if err != nil {

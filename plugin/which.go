@@ -35,10 +35,11 @@ func newWhichCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	var options whichOptions
 	cmd := &cobra.Command{
 		Use:   "which [OPTIONS] PATH|ID [PATH|ID...] | -",
-		Short: "Tell what a path or an id below the data root belongs to",
+		Short: "Tell what a path or an id below the data root or containerd's belongs to",
 		Long: "Tell what paths or ids belong to: which layer of which image and what made it, which\n" +
 			"container's writable layer, which build record, whose quarantine. A path may lead there\n" +
-			"through links and mounts.\n\n" +
+			"through links and mounts. Of containerd's root: which blob or layer of which image, and\n" +
+			"which container, build record or lease keeps it.\n\n" +
 			"With - they are read from standard input, and each line is printed with its answer:\n\n" +
 			"    du -d1 /var/lib/docker/overlay2 | docker orphans which -" +
 			exitHelp(exitDone, exitError, exitUsage, exitInterrupted),
@@ -64,12 +65,23 @@ func runWhich(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 	case options.null && !piped:
 		return usageError("conflicting options: --null is about standard input, so it needs -")
 	}
-	seen, err := global.look(ctx, dockerCLI, newProgress(dockerCLI.Err()))
+	seen, err := global.lookFor(ctx, dockerCLI, newProgress(dockerCLI.Err()), lookOptions{containerd: true})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = seen.close() }() // nothing was written
-	w := &which{index: whose.NewIndex(seen.in, seen.graph, seen.findings), root: seen.in.DataRoot, json: options.format != "", end: "\n"}
+	w := &which{index: whose.NewIndex(seen.in, seen.graph, seen.findings, seen.containerd), root: seen.in.DataRoot, json: options.format != "", end: "\n"}
+	switch c := seen.containerd; {
+	case seen.containerdErr != nil:
+		w.apart = "; " + seen.containerdTrouble()[0]
+	case c.Below == "":
+		w.apart = " or containerd's " + c.Path
+	}
+	if seen.containerd != nil {
+		for _, line := range seen.containerdTrouble() {
+			_, _ = fmt.Fprintf(dockerCLI.Err(), "WARNING: %s\n", line)
+		}
+	}
 	if options.null {
 		w.end = "\x00"
 	}
@@ -83,6 +95,7 @@ func runWhich(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 type which struct {
 	index *whose.Index
 	root  string
+	apart string // what is known of containerd's root, for what is not below the data root
 	json  bool
 	end   string // of what is read and printed
 }
@@ -212,7 +225,7 @@ func (w *which) ask(text string) ([]*whose.Answer, error) {
 		return nil, fmt.Errorf("%s: %w", text, err)
 	}
 	if a.Name == "" {
-		return nil, fmt.Errorf("%s: not below the data root %s", text, w.root)
+		return nil, fmt.Errorf("%s: not below the data root %s%s", text, w.root, w.apart)
 	}
 	return []*whose.Answer{a}, nil
 }
@@ -228,6 +241,7 @@ type whichJSON struct {
 	ID         string
 	Backend    string
 	Place      string
+	Record     string // what it is to containerd; "" if it is not there
 	Images     []whose.Layer
 	Containers []string
 	Others     []string
@@ -236,11 +250,14 @@ type whichJSON struct {
 
 func (w *which) object(out io.Writer, query string, a *whose.Answer) error {
 	j := whichJSON{
-		Schema: schemaVersion, Query: query, Known: a.Known(), Place: a.Place,
+		Schema: schemaVersion, Query: query, Known: a.Known(), Place: a.Place, Record: a.Record,
 		Images: append([]whose.Layer{}, a.Images...), Containers: append([]string{}, a.Containers...), Others: append([]string{}, a.Others...),
 		Text: a.String(),
 	}
-	if a.Name != "" {
+	switch {
+	case a.Root != "":
+		j.Path = filepath.Join(a.Root, a.Name)
+	case a.Name != "":
 		j.Path = filepath.Join(w.root, a.Name)
 	}
 	if f := a.Finding; f != nil {

@@ -42,6 +42,9 @@ type Options struct {
 	// Unjudged is for what only reads, and judges nothing: then it does not
 	// matter whether the daemon keeps its images in a way that is supported.
 	Unjudged bool
+	// Containerd is for what says where the space went or whose it is: images
+	// may be in containerd. Then no backend is in Input, and nothing is judged.
+	Containerd bool
 }
 
 // An Error says why nothing can be scanned, and what to do about it.
@@ -148,7 +151,7 @@ func sameDir(a, b string) bool {
 // online opens the data root of a daemon that answers.
 func online(ctx context.Context, o Options, info scan.DaemonInfo) (*scan.Input, func() error, error) {
 	b, err := supported(info)
-	if err != nil && !o.Unjudged {
+	if err != nil && !o.Unjudged && (!o.Containerd || !info.ContainerdStore) {
 		return nil, nil, err
 	}
 	socket, ok := strings.CutPrefix(o.Endpoint, "unix://")
@@ -275,7 +278,7 @@ func offline(o Options) (*scan.Input, func() error, error) {
 		err := refuse(in.DataRoot, fmt.Sprintf("is in use by %s (pid %d)", owner.Name, owner.PID), "ask that daemon: name its socket with -H unix://… or its context with --context")
 		return nil, nil, errors.Join(err, done())
 	}
-	if in.Backends, err = present(in); err != nil && !o.Unjudged {
+	if in.Backends, err = present(in); err != nil && !o.Unjudged && (!o.Containerd || !hasManaged(in)) {
 		return nil, nil, errors.Join(err, done())
 	}
 	return in, done, nil

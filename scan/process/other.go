@@ -42,5 +42,19 @@ func Owner(string, string, ...string) (*scan.Process, error) { return nil, errTa
 // Listens asks about a socket on Linux.
 func Listens(string, int, string) (bool, error) { return false, errTable }
 
+// A Holder is a process that has a file open, on Linux.
+type Holder struct {
+	PID     int
+	Path    string
+	Removed bool
+	Key     scan.FileKey
+}
+
+// Holders reads what processes have open on Linux.
+func Holders(string, string) ([]Holder, error) { return nil, errTable }
+
+// Connected asks about sockets on Linux.
+func Connected(string, int, []int) ([]int, error) { return nil, errTable }
+
 // Suspended asks the clocks of Linux.
 func Suspended() (time.Duration, error) { return 0, errTable }

@@ -7,27 +7,28 @@ type Account string
 
 // The accounts, in the order in which a person reads them.
 const (
-	Images         Account = "images"          // layers that an image needs, or a container whose image is gone
-	WritableLayers Account = "writable layers" // what containers wrote
-	Volumes        Account = "volumes"         // those of the local driver
-	BuildCache     Account = "build cache"     // layers that only builds need, and their records
-	Logs           Account = "container logs"  // of the logging drivers json-file and local
-	Containers     Account = "container files" // configs, checkpoints and what else is in containers/
-	Plugins        Account = "plugins"         // their file systems too
-	Swarm          Account = "swarm"           // the node's state
-	Records        Account = "records"         // of images, layers and networks
-	Temporary      Account = "temporary files" // tmp/ and what an interrupted operation left
-	Dormant        Account = "unused drivers"  // of storage drivers that the daemon does not use now
-	Quarantine     Account = "quarantine"      // what was removed and can be brought back, and the journals
-	Orphans        Account = "orphans"         // by type
-	NotJudged      Account = "not judged"      // young, held, kept by a list or unsure, and nothing that needs it
-	Unknown        Account = "unknown"         // of no name that Docker gives
+	Images         Account = "images"           // layers that an image needs, or a container whose image is gone
+	WritableLayers Account = "writable layers"  // what containers wrote
+	Volumes        Account = "volumes"          // those of the local driver
+	BuildCache     Account = "build cache"      // layers that only builds need, and their records
+	Logs           Account = "container logs"   // of the logging drivers json-file and local
+	Containers     Account = "container files"  // configs, checkpoints and what else is in containers/
+	Plugins        Account = "plugins"          // their file systems too
+	Swarm          Account = "swarm"            // the node's state
+	Records        Account = "records"          // of images, layers and networks
+	Temporary      Account = "temporary files"  // tmp/ and what an interrupted operation left
+	Dormant        Account = "unused drivers"   // of storage drivers that the daemon does not use now
+	Namespaces     Account = "other namespaces" // of containerd: others than Docker use it too
+	Quarantine     Account = "quarantine"       // what was removed and can be brought back, and the journals
+	Orphans        Account = "orphans"          // by type
+	NotJudged      Account = "not judged"       // young, held, kept by a list or unsure, and nothing that needs it; of containerd's what a lease alone keeps, or nothing
+	Unknown        Account = "unknown"          // of no name that Docker gives
 )
 
 // Accounts lists all of them.
 var Accounts = []Account{
 	Images, WritableLayers, Volumes, BuildCache, Logs, Containers, Plugins, Swarm, Records, Temporary, Dormant,
-	Quarantine, Orphans, NotJudged, Unknown,
+	Namespaces, Quarantine, Orphans, NotJudged, Unknown,
 }
 
 // An owner tells which account the findings of a scan belong to.

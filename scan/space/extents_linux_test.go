@@ -44,7 +44,7 @@ func TestSharedBlocks(t *testing.T) {
 			disk, err := tree.Open(dir)
 			assert.NilError(t, err)
 			defer func() { _ = disk.Close() }()
-			l, err := Measure(t.Context(), &scan.Input{Tree: disk, DataRoot: dir}, &scan.Graph{}, nil, nil, nil)
+			l, err := Measure(t.Context(), &scan.Input{Tree: disk, DataRoot: dir}, &scan.Graph{}, nil, nil, nil, nil)
 			assert.NilError(t, err)
 			got := l.Bytes / mb
 			if fs.once {

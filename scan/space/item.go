@@ -9,6 +9,7 @@ type Item struct {
 	Name     string        // as a person knows it; "" if the account says it all
 	Path     string        // below the data root, the main one
 	Finding  *scan.Finding // what was judged; nil for the rest
+	Stored   bool          // it is a blob or a snapshot of containerd's
 	Bytes    int64
 	Inodes   int64
 	AtMost   bool   // others have some of Bytes too, and how much could not be told: on btrfs

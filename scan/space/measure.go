@@ -3,6 +3,7 @@ package space
 import (
 	"cmp"
 	"context"
+	"path"
 	"runtime"
 	"slices"
 	"sync"
@@ -10,14 +11,37 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/containerd"
 )
 
 // Measure walks the data root of a scan. findings are all of it, used ones too;
-// mounts are the mount points below the data root, relative to it. progress, if
-// any, is called as the walk goes on, never from two goroutines at once. The
-// only error is a cancelled context.
-func Measure(ctx context.Context, in *scan.Input, g *scan.Graph, findings []*scan.Finding, mounts []string, progress func(done, total int)) (*Ledger, error) {
+// mounts are the mount points below the data root, relative to it; c is what is
+// known of a containerd whose root is below, or nil. progress, if any, is called
+// as the walk goes on, never from two goroutines at once. The only error is a
+// cancelled context.
+func Measure(ctx context.Context, in *scan.Input, g *scan.Graph, findings []*scan.Finding, mounts []string, c *containerd.Root, progress func(done, total int)) (*Ledger, error) {
 	p := newPartition(in, g, findings, mounts)
+	if c != nil {
+		p.stored = contain(c, in)
+		p.above(path.Join(c.Below, "x"))
+	}
+	return p.measure(ctx, progress)
+}
+
+// MeasureContainerd walks a containerd's root that is not below the data root of
+// in, whose containers are those that are known.
+func MeasureContainerd(ctx context.Context, in *scan.Input, c *containerd.Root, progress func(done, total int)) (*Ledger, error) {
+	own := &scan.Input{Tree: c.Tree, DataRoot: c.Path, Proc: in.Proc}
+	mounts, err := Mounts(own)
+	if err != nil {
+		return nil, err
+	}
+	p := newPartition(own, scan.NewGraph(), nil, mounts)
+	p.stored = contain(c, in)
+	return p.measure(ctx, progress)
+}
+
+func (p *partition) measure(ctx context.Context, progress func(done, total int)) (*Ledger, error) {
 	if err := p.add(ctx, ".", nil); err != nil {
 		return nil, err
 	}

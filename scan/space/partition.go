@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/usage"
@@ -34,6 +35,7 @@ type partition struct {
 	items   map[string]*Item // the others, by account and name
 	inner   map[string]bool  // what an item or a mount lies below
 	mounts  map[string]bool
+	stored  *contained // nil: no containerd's root is below
 	parcels []parcel
 	ledger  *Ledger
 }
@@ -93,7 +95,7 @@ func (p *partition) add(ctx context.Context, name string, item *Item) error {
 	} else if own := p.place(name); own != nil {
 		item = own
 	}
-	if !p.inner[name] && !divided(name) {
+	if !p.inner[name] && !p.divided(name) {
 		p.parcels = append(p.parcels, parcel{name: name, item: item})
 		return nil
 	}
@@ -120,7 +122,10 @@ func (p *partition) add(ctx context.Context, name string, item *Item) error {
 }
 
 // divided reports directories that hold several items, by where they lie.
-func divided(name string) bool {
+func (p *partition) divided(name string) bool {
+	if rel, ok := p.stored.below(name); ok {
+		return containerd.Divided(rel)
+	}
 	dir, base := path.Split(name)
 	switch dir {
 	case "":
@@ -144,6 +149,9 @@ func (p *partition) item(account Account, name, at string) *Item {
 // place is the item of what lies at a path because it lies there; nil if it
 // belongs to what its directory does.
 func (p *partition) place(name string) *Item {
+	if rel, ok := p.stored.below(name); ok {
+		return p.contained(rel, name)
+	}
 	elements := strings.Split(name, "/")
 	switch {
 	case len(elements) == 1:

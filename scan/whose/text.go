@@ -23,6 +23,9 @@ func (a *Answer) String() string {
 	if a.Place != "" {
 		parts = append(parts, a.Place)
 	}
+	if a.Record != "" {
+		parts = append(parts, a.record())
+	}
 	if len(parts) == 0 && !a.Known() {
 		return "unsure: nothing is known of it"
 	}
@@ -46,6 +49,9 @@ func noun(one string, of []string) string {
 
 // itself reports whether the only user is the container whose part it is.
 func (a *Answer) itself() bool {
+	if a.Finding == nil && len(a.Containers) == 1 && len(a.Others) == 0 {
+		return strings.HasSuffix(a.Record, " layer of container "+a.Containers[0])
+	}
 	if a.Finding == nil || len(a.Containers) != 1 || len(a.Others) > 0 {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
 )
 
@@ -20,13 +21,15 @@ type Answer struct {
 	Finding    *scan.Finding // what it is part of; nil if nothing that is judged
 	Place      string        // what a directory is that is nobody's alone: "all layers of overlay2"
 	Images     []Layer       // the images that it is a layer of, those with a tag first
+	Record     string        // what it is to containerd: "packed layer"
+	Root       string        // what Name is below, if not the data root: containerd's root
 	Containers []string      // the containers that need it, by name
 	Others     []string      // what else does: a build record, a plugin, a volume
 }
 
 // Known reports whether anything is known of it.
 func (a *Answer) Known() bool {
-	return a.Finding != nil || a.Place != "" || len(a.Containers)+len(a.Others) > 0
+	return a.Finding != nil || a.Place != "" || a.Record != "" || len(a.Containers)+len(a.Others) > 0
 }
 
 // A Layer is one layer of an image.
@@ -46,6 +49,7 @@ type Index struct {
 	names   map[string][]part      // by the last element of a name: a directory id
 	answers map[scan.Node]*Answer  // what was found of a part once
 	images  map[scan.Node][]string // the steps of an image, the base first
+	stored  *stored                // nil: no containerd's root is known
 }
 
 // A part is an object of a finding.
@@ -54,11 +58,15 @@ type part struct {
 	finding *scan.Finding
 }
 
-// NewIndex makes the index of a scan and its findings, used ones too.
-func NewIndex(in *scan.Input, g *scan.Graph, findings []*scan.Finding) *Index {
+// NewIndex makes the index of a scan and its findings, used ones too, and of
+// what a containerd has on record; nil if none is known.
+func NewIndex(in *scan.Input, g *scan.Graph, findings []*scan.Finding, c *containerd.Root) *Index {
 	x := &Index{
 		in: in, g: g, edges: g.Edges(), paths: map[string]part{}, names: map[string][]part{},
 		answers: map[scan.Node]*Answer{}, images: map[scan.Node][]string{},
+	}
+	if c != nil {
+		x.stored = newStored(c)
 	}
 	for _, f := range findings {
 		for _, o := range f.Parts {
@@ -77,10 +85,16 @@ func NewIndex(in *scan.Input, g *scan.Graph, findings []*scan.Finding) *Index {
 // there through symbolic links and mounts. Nothing is known of any other.
 func (x *Index) Path(abs string) (*Answer, error) {
 	rel, ok := x.below(abs)
+	if apart, is := x.stored.below(path.Clean(abs)); !ok && is {
+		return x.contained(apart), nil
+	}
 	if !ok && x.in.Resolve != nil {
 		resolved, err := x.in.Resolve(abs)
 		if err != nil {
 			return nil, err
+		}
+		if apart, is := x.stored.below(resolved); is {
+			return x.contained(apart), nil
 		}
 		rel, ok = x.below(resolved)
 	}
@@ -106,6 +120,12 @@ func (x *Index) below(abs string) (string, bool) {
 
 // at answers for a path below the data root: the nearest object above counts.
 func (x *Index) at(rel string) *Answer {
+	if own, ok := x.stored.below(path.Join(x.in.DataRoot, rel)); ok {
+		return x.contained(own)
+	}
+	if a := x.mounted(rel); a != nil {
+		return a
+	}
 	for name := rel; name != "."; name = path.Dir(name) {
 		if p, ok := x.paths[name]; ok {
 			return x.part(p)
@@ -151,14 +171,17 @@ func (x *Index) volume(name string) *Answer {
 func (x *Index) ID(id string) []*Answer {
 	id = strings.TrimPrefix(id, "sha256:")
 	if found := x.names[id]; len(found) > 0 {
-		return x.parts(found)
+		return append(x.parts(found), x.recorded(id, true)...)
+	}
+	if found := x.recorded(id, true); len(found) > 0 {
+		return found
 	}
 	for n := range x.g.Nodes {
 		switch {
 		case n.Kind == scan.KindLink && path.Base(n.Name) == id:
 			return []*Answer{x.link(n)}
 		case n.Kind == scan.KindContainer && x.g.TitleOf(n) == id:
-			return x.parts(x.names[path.Base(n.Name)])
+			return append(x.parts(x.names[path.Base(n.Name)]), x.recorded(path.Base(n.Name), true)...)
 		}
 	}
 	if !strings.Contains(id, "/") && id != "" && x.isDir("volumes/"+id) {
@@ -170,7 +193,7 @@ func (x *Index) ID(id string) []*Answer {
 			found = append(found, parts...)
 		}
 	}
-	return x.parts(found)
+	return append(x.parts(found), x.recorded(id, false)...)
 }
 
 // shortest is how much of an id must be given at least.

@@ -37,7 +37,7 @@ func TestSpaceAddsUp(t *testing.T) {
 				orphans++
 			}
 		}
-		ledger, err := space.Measure(t.Context(), in, g, all, nil, nil)
+		ledger, err := space.Measure(t.Context(), in, g, all, nil, nil, nil)
 		assert.NilError(t, err)
 		whole, err := in.Tree.Walk(t.Context(), nil, ".")
 		assert.NilError(t, err)

@@ -24,7 +24,7 @@ func TestWhoseOfRealRoots(t *testing.T) {
 			in := testkit.Input(t, c)
 			g, findings := testkit.JudgeInput(t, in, c.Policy)
 			byPointer := values(findings)
-			x := whose.NewIndex(in, g, byPointer)
+			x := whose.NewIndex(in, g, byPointer, nil)
 			for id, layer := range want.DriverLayers {
 				id := want.Object(id)
 				dir := filepath.Join(in.DataRoot, in.Backends[0].Layer(id).Name)
