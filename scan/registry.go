@@ -36,6 +36,9 @@ type Backend struct {
 	// (its creation) begin as copies of their origin, times and all. nil: a
 	// layer is as old as its directory.
 	Created func(ctx context.Context, in *Input, o *Object) (time.Time, error)
+	// Sizes tells how many bytes each layer has that lies apart and that no
+	// other has, by the name of its [Handle]. nil: that is not told.
+	Sizes func(in *Input) (map[string]int64, error)
 }
 
 // source is the name under which the backend reports.

@@ -216,6 +216,12 @@ func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ende
 	for _, s := range g.Host.Strays {
 		watch[s.FileKey] = s.By
 	}
+	sizes := map[string]func() (map[string]int64, error){}
+	for _, b := range in.Backends {
+		if b.Sizes != nil {
+			sizes[b.Name] = sync.OnceValues(func() (map[string]int64, error) { return b.Sizes(in) })
+		}
+	}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.NumCPU())
@@ -228,6 +234,9 @@ func measure(ctx context.Context, in *Input, g *Graph, findings []*Finding, ende
 				usage, err := in.walk(ctx, watch, f.Verdict, o)
 				if err != nil {
 					return err
+				}
+				if o.Medium.Apart() {
+					usage.addApart(o, sizes[o.Backend])
 				}
 				o.Usage = &usage
 			}
@@ -245,9 +254,28 @@ func (in *Input) walk(ctx context.Context, watch Watch, v Verdict, o *Object) (U
 	if away := o.away(v); away != "" {
 		return Usage{Problem: away}, nil
 	}
-	usage, err := in.Tree.Walk(ctx, watch, o.Paths()...)
-	if err == nil && o.Medium.Apart() && usage.Complete {
-		usage.Complete, usage.Problem = false, "what a "+string(o.Medium)+" takes is not told by files"
+	if o.unrecorded() {
+		return Usage{Complete: true}, ctx.Err() // it has no file
 	}
-	return usage, err
+	return in.Tree.Walk(ctx, watch, o.Paths()...)
+}
+
+// addApart adds what an object has that lies apart from its files, if that is
+// told.
+func (u *Usage) addApart(o *Object, sizes func() (map[string]int64, error)) {
+	why := "what a " + string(o.Medium) + " takes is not told by files"
+	if h := o.Note().Handle; h != nil && sizes != nil {
+		told, err := sizes()
+		bytes, ok := told[h.Name]
+		if err == nil && ok {
+			u.Bytes += bytes
+			return
+		}
+		if err != nil {
+			why += ": " + err.Error()
+		}
+	}
+	if u.Complete {
+		u.Complete, u.Problem = false, why
+	}
 }

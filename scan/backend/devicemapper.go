@@ -34,7 +34,7 @@ import (
 // else's devices are in it, and is not active, for then it can be read.
 var Devicemapper = &scan.Backend{
 	Name: "devicemapper", Doc: "thin devices of a pool, one metadata file a layer", Dir: thinDir, Medium: scan.ThinDevice,
-	Enumerate: enumerateThin, Layer: thinLayer, Own: thinOther, Find: findThin, Verify: verifyThin,
+	Enumerate: enumerateThin, Layer: thinLayer, Own: thinOther, Find: findThin, Verify: verifyThin, Sizes: thinSizes,
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -160,21 +161,45 @@ func (t *thinSet) inPool(pool *thin.Metadata, o *scan.Object, h *scan.Handle) bo
 	return false
 }
 
-// readPool reads the pool's metadata and the last transaction.
-func readPool(in *scan.Input) (*thin.Metadata, *thinTransaction, error) {
+// thinSizes tells what each device alone has of a pool that is made of files
+// of the data root, and is not active.
+func thinSizes(in *scan.Input) (map[string]int64, error) {
+	if in.Host.Online || in.Host.Owner != nil {
+		return nil, errors.New("a daemon runs, and the pool changes")
+	}
+	own, err := fromPool(in, thin.Own)
+	sizes := map[string]int64{}
+	for id, bytes := range own {
+		sizes[strconv.FormatUint(uint64(id), 10)] = bytes
+	}
+	return sizes, err
+}
+
+// fromPool reads something of the pool's metadata.
+func fromPool[T any](in *scan.Input, read func(io.ReaderAt) (T, error)) (T, error) {
+	var none T
 	file, err := in.Tree.Open(thinPool)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errNoPool
 	}
 	if err != nil {
-		return nil, nil, err
+		return none, err
 	}
-	pool, err := thin.Read(file)
+	got, err := read(file)
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", thinPool, err)
+		return none, fmt.Errorf("%s: %w", thinPool, err)
+	}
+	return got, nil
+}
+
+// readPool reads the pool's metadata and the last transaction.
+func readPool(in *scan.Input) (*thin.Metadata, *thinTransaction, error) {
+	pool, err := fromPool(in, thin.Read)
+	if err != nil {
+		return nil, nil, err
 	}
 	data, err := in.Tree.ReadFile(thinLast, small)
 	if err != nil {

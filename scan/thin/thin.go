@@ -69,7 +69,8 @@ const (
 	superMagic       = 32
 	superVersion     = 40
 	superTransaction = 48
-	superDetails     = 64 + 128 + 128 + 8
+	superMappings    = 64 + 128 + 128
+	superDetails     = superMappings + 8
 	superDataBlock   = superDetails + 8
 	superMetaBlock   = superDataBlock + 4
 	superIncompat    = superMetaBlock + 4 + 8 + 4 + 4
@@ -77,43 +78,61 @@ const (
 
 // Read reads the metadata of a pool that nothing writes.
 func Read(r io.ReaderAt) (*Metadata, error) {
-	block, err := read(r, 0, superXOR)
+	m, block, err := readSuper(r)
 	if err != nil {
-		return nil, fmt.Errorf("superblock: %w", err)
+		return nil, err
 	}
-	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(block[at:]) }
-	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(block[at:]) }
-	switch {
-	case u64(superMagic) != magic:
-		return nil, errors.New("superblock: is not that of a thin pool")
-	case u64(superNumber) != 0:
-		return nil, fmt.Errorf("superblock: says that it is block %d", u64(superNumber))
-	case u32(superVersion) == 0 || u32(superVersion) > version:
-		return nil, fmt.Errorf("superblock: version %d is not known", u32(superVersion))
-	case u32(superIncompat) != 0:
-		return nil, fmt.Errorf("superblock: features %#x are not known", u32(superIncompat))
-	case u32(superMetaBlock) != blockSize/sector:
-		return nil, fmt.Errorf("superblock: blocks of %d sectors", u32(superMetaBlock))
-	}
-	m := &Metadata{
-		Transaction: u64(superTransaction), NeedsCheck: u32(superFlags)&needsCheck != 0,
-		BlockSize: int64(u32(superDataBlock)) * sector,
-	}
-	t := &tree{r: r, seen: map[uint64]bool{0: true}}
-	if err := t.walk(u64(superDetails), 0, m); err != nil {
+	t := &tree{r: r, leaf: detailSize, seen: map[uint64]bool{0: true}}
+	err = t.walk(binary.LittleEndian.Uint64(block[superDetails:]), 0, func(id uint64, value []byte) error {
+		if last := len(m.Devices) - 1; id > MaxDevice || last >= 0 && uint64(m.Devices[last].ID) >= id {
+			return fmt.Errorf("device %d is out of order", id)
+		}
+		m.Devices = append(m.Devices, Device{
+			ID: uint32(id), Mapped: binary.LittleEndian.Uint64(value), Transaction: binary.LittleEndian.Uint64(value[8:]),
+		})
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
+// readSuper reads what the superblock says, and returns it too.
+func readSuper(r io.ReaderAt) (*Metadata, []byte, error) {
+	block, err := read(r, 0, superXOR)
+	if err != nil {
+		return nil, nil, fmt.Errorf("superblock: %w", err)
+	}
+	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(block[at:]) }
+	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(block[at:]) }
+	switch {
+	case u64(superMagic) != magic:
+		return nil, nil, errors.New("superblock: is not that of a thin pool")
+	case u64(superNumber) != 0:
+		return nil, nil, fmt.Errorf("superblock: says that it is block %d", u64(superNumber))
+	case u32(superVersion) == 0 || u32(superVersion) > version:
+		return nil, nil, fmt.Errorf("superblock: version %d is not known", u32(superVersion))
+	case u32(superIncompat) != 0:
+		return nil, nil, fmt.Errorf("superblock: features %#x are not known", u32(superIncompat))
+	case u32(superMetaBlock) != blockSize/sector:
+		return nil, nil, fmt.Errorf("superblock: blocks of %d sectors", u32(superMetaBlock))
+	}
+	return &Metadata{
+		Transaction: u64(superTransaction), NeedsCheck: u32(superFlags)&needsCheck != 0,
+		BlockSize: int64(u32(superDataBlock)) * sector,
+	}, block, nil
+}
+
 // A tree is the reading of one.
 type tree struct {
 	r    io.ReaderAt
+	leaf uint32 // bytes of a value in its leaves
 	seen map[uint64]bool
 }
 
-// walk reads the devices at and below a node, in the order of their numbers.
-func (t *tree) walk(number uint64, depth int, m *Metadata) error {
+// walk calls f for each entry at and below a node, in the order of their keys.
+func (t *tree) walk(number uint64, depth int, f func(key uint64, value []byte) error) error {
 	if t.seen[number] || depth > maxDepth {
 		return fmt.Errorf("block %d: is part of a circle", number)
 	}
@@ -124,18 +143,13 @@ func (t *tree) walk(number uint64, depth int, m *Metadata) error {
 	}
 	for i := range n.entries {
 		if !n.leaf {
-			if err := t.walk(binary.LittleEndian.Uint64(n.value(i)), depth+1, m); err != nil {
-				return err
-			}
-			continue
+			err = t.walk(binary.LittleEndian.Uint64(n.value(i)), depth+1, f)
+		} else if err = f(n.key(i), n.value(i)); err != nil {
+			err = fmt.Errorf("block %d: %w", number, err)
 		}
-		id := n.key(i)
-		if last := len(m.Devices) - 1; id > MaxDevice || last >= 0 && uint64(m.Devices[last].ID) >= id {
-			return fmt.Errorf("block %d: device %d is out of order", number, id)
+		if err != nil {
+			return err
 		}
-		m.Devices = append(m.Devices, Device{
-			ID: uint32(id), Mapped: binary.LittleEndian.Uint64(n.value(i)), Transaction: binary.LittleEndian.Uint64(n.value(i)[8:]),
-		})
 	}
 	return nil
 }
@@ -168,7 +182,7 @@ func (t *tree) node(number uint64) (*node, error) {
 	n := &node{block: block, leaf: flags == leafNode, entries: int(entries), max: int(most), size: int(size)}
 	want := uint32(8)
 	if n.leaf {
-		want = detailSize
+		want = t.leaf
 	}
 	switch {
 	case binary.LittleEndian.Uint64(block[8:]) != number:

@@ -11,6 +11,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/source"
 	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
@@ -40,6 +41,27 @@ func TestThinDump(t *testing.T) {
 	assert.DeepEqual(t, pool.Devices, devices)
 }
 
+// What deleting a device gives back is what thin_ls printed of it.
+func TestThinOwn(t *testing.T) {
+	c, _ := testkit.Unpack(t, "../testdata/roots", "devicemapper")
+	file, err := os.Open(filepath.Join(c.Dir, "devicemapper/devicemapper/metadata"))
+	assert.NilError(t, err)
+	defer file.Close()
+	own, err := thin.Own(file)
+	assert.NilError(t, err)
+	told, err := os.ReadFile("../testdata/recorded/thin_ls.txt")
+	assert.NilError(t, err)
+	want := map[uint32]int64{}
+	for line := range strings.Lines(string(told)) {
+		var id uint32
+		var blocks int64
+		_, err := fmt.Sscan(line, &id, &blocks)
+		assert.NilError(t, err)
+		want[id] = blocks * 128 * 512
+	}
+	assert.DeepEqual(t, own, want)
+}
+
 // The daemon tells which thin device a container has by its name alone.
 func TestDriverNamesThinDevice(t *testing.T) {
 	c, err := testkit.Run(t.TempDir(), "devicemapper", "image app: base\nlayer kept\nlayer stray\nonline started=+1h\nnow +48h\n")
@@ -56,4 +78,34 @@ func TestDriverNamesThinDevice(t *testing.T) {
 	}
 	assert.Equal(t, verdicts["{layer kept}"], scan.Used)
 	assert.Assert(t, verdicts["{layer stray}"] != scan.Used)
+}
+
+// What a device takes is what comes free when it is deleted, and its files; as
+// long as a daemon runs it is not told.
+func TestThinSizes(t *testing.T) {
+	c, _ := testkit.Unpack(t, "../testdata/roots", "devicemapper")
+	in := testkit.Input(t, c)
+	g := scan.Scan(t.Context(), in, source.All)
+	findings := scan.Classify(g, c.Policy)
+	var orphans []*scan.Finding
+	for i := range findings {
+		if f := &findings[i]; f.Verdict == scan.Orphan && f.Type == scan.TypeLayer {
+			orphans = append(orphans, f)
+		}
+	}
+	assert.Assert(t, len(orphans) > 1)
+	assert.NilError(t, scan.Measure(t.Context(), in, g, orphans, nil))
+	for _, f := range orphans {
+		size := f.Size()
+		assert.Assert(t, size.Complete, "%s: %s", f.ID, size.Problem)
+		assert.Assert(t, size.Bytes >= int64(len(f.Parts))<<16 && size.Bytes <= int64(len(f.Parts))*(6<<16), "%s: %d", f.ID, size.Bytes)
+		for _, o := range f.Parts {
+			o.Usage = nil
+		}
+	}
+	in.Host.Online = true
+	assert.NilError(t, scan.Measure(t.Context(), in, g, orphans, nil))
+	for _, f := range orphans {
+		assert.Equal(t, f.Size().Problem, "what a thin device takes is not told by files: a daemon runs, and the pool changes")
+	}
 }

@@ -25,7 +25,11 @@ func (p ThinPool) Blocks() [][]byte {
 	}
 	var keys, values []uint64 // of the level above
 	add := func(leaf bool, keys []uint64, value func(i int) []byte) {
-		blocks = append(blocks, thinNode(uint64(len(blocks)), leaf, keys, value))
+		size := 8
+		if leaf {
+			size = 24
+		}
+		blocks = append(blocks, ThinNode(uint64(len(blocks)), leaf, size, keys, value))
 	}
 	for i := 0; i == 0 || i < len(p.Devices); i += most {
 		part := p.Devices[i:min(i+most, len(p.Devices))]
@@ -81,12 +85,13 @@ func thinSuper(transaction, details uint64) []byte {
 	return ThinSum(b, true)
 }
 
-func thinNode(number uint64, leaf bool, keys []uint64, value func(i int) []byte) []byte {
+// ThinNode is one block of a tree, whose values have a size in bytes.
+func ThinNode(number uint64, leaf bool, size int, keys []uint64, value func(i int) []byte) []byte {
 	b := make([]byte, 4096)
 	le := binary.LittleEndian
-	flags, size := uint32(1), 8
+	flags := uint32(1)
 	if leaf {
-		flags, size = 2, 24
+		flags = 2
 	}
 	most := (4096 - 32) / (8 + size)
 	le.PutUint32(b[4:], flags)
