@@ -14,18 +14,6 @@ import (
 	"github.com/docker-orphans/docker-orphans/tests/engine"
 )
 
-// leanHost is a daemon with few things in it: an emulated processor takes long
-// for each.
-func leanHost(t *testing.T, p place) *host {
-	t.Helper()
-	h := &host{Daemon: p.start(t)}
-	h.Import(t, "base:1", h.Base(t)...)
-	h.Load(t, engine.Archive("two:1", engine.Tar(h.Base(t, engine.File{Name: "c", Data: "c"})...), engine.Tar(engine.File{Name: "d", Data: "d"})))
-	h.up = h.Up(t, "--name=up", "--volume=named:/named", "two:1", "sh", "-c", "echo n >/named/n; echo w >/w; sleep 100000")
-	h.made = h.Create(t, "--name=made", "base:1", "true")
-	return h
-}
-
 // What leaks of devicemapper, on a kernel that has it: it is told from what
 // lives, the daemon deletes what it knows and what was marked, what only a
 // stopped daemon's pool gives up goes then, and what is left works.

@@ -41,9 +41,13 @@ func newHost(t *testing.T, p place) *host {
 	return h
 }
 
-// again starts the daemon after a kill, and what ran before.
+// again starts the daemon after a kill, and what ran before. What zfs left mounted
+// goes first, as with the power: it would be held.
 func (h *host) again(t *testing.T) {
 	t.Helper()
+	if h.Driver == "zfs" && !h.Running() {
+		h.Unmount(t, h.LayerDir())
+	}
 	h.Restart(t)
 	h.Docker(t, "start", h.up)
 }

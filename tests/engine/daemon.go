@@ -21,8 +21,8 @@ import (
 
 // Options say how a private daemon is started.
 type Options struct {
-	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay", "btrfs", "devicemapper"
-	DataRoot string // an existing data root; "" is an empty one of its own, for btrfs on a file system of its own
+	Driver   string // storage driver: "overlay2", "vfs", "fuse-overlayfs", "overlay", "btrfs", "devicemapper", "zfs"
+	DataRoot string // an existing data root; "" is an empty one of its own, for btrfs and zfs on a file system of its own
 	Dir      string // where the daemon's own directory is made; "" is as for TempDir
 }
 
@@ -70,8 +70,8 @@ func newDaemon(e Engine, o Options) (*Daemon, error) {
 		return nil, fmt.Errorf("%s: too long for a socket: set TMPDIR to a shorter path", longest)
 	}
 	err = d.furnish()
-	if err == nil && o.DataRoot == "" && d.Driver == "btrfs" {
-		err = d.btrfs()
+	if err == nil && o.DataRoot == "" {
+		err = d.ownFileSystem()
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -126,13 +126,23 @@ func (d *Daemon) furnish() error {
 	return nil
 }
 
-// btrfs mounts a new btrfs at the data root. It goes with the daemon's own
-// directory, which has the file that it is in.
-func (d *Daemon) btrfs() error {
-	image := filepath.Join(d.Dir, "btrfs")
-	for _, command := range [][]string{
-		{"truncate", "-s", "2G", image}, {"mkfs.btrfs", "-q", image}, {"mount", "-o", "loop", image, d.Root},
-	} {
+// ownFileSystem mounts a new one at the data root, where the driver needs one of
+// its own. It goes with the daemon's own directory, which has the file that it is
+// in.
+func (d *Daemon) ownFileSystem() error {
+	image := filepath.Join(d.Dir, d.Driver)
+	var commands [][]string
+	switch d.Driver {
+	case "btrfs":
+		commands = [][]string{{"truncate", "-s", "2G", image}, {"mkfs.btrfs", "-q", image}, {"mount", "-o", "loop", image, d.Root}}
+	case "zfs":
+		commands = [][]string{
+			{"truncate", "-s", "2G", image},
+			{"zpool", "create", "-o", "cachefile=none", "-m", "none", d.pool(), image},
+			{"zfs", "create", "-o", "mountpoint=" + d.Root, d.Dataset()},
+		}
+	}
+	for _, command := range commands {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, out)
 		}
@@ -344,6 +354,11 @@ func (d *Daemon) cleanUp(t TB) {
 	}
 	if err := Sweep(d.Dir); err != nil {
 		t.Errorf("clean up: %v", err)
+	}
+	if d.Driver == "zfs" { // its file has no name any more
+		if out, err := exec.Command("zpool", "destroy", "-f", d.pool()).CombinedOutput(); err != nil {
+			t.Errorf("clean up: zpool destroy: %v: %s", err, out)
+		}
 	}
 	if d.done != nil {
 		<-d.done

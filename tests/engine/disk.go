@@ -21,6 +21,8 @@ func (d *Daemon) LayerDir() string {
 		return "btrfs/subvolumes"
 	case "devicemapper":
 		return "devicemapper/metadata"
+	case "zfs":
+		return "zfs/graph"
 	}
 	return d.Driver
 }
@@ -28,7 +30,7 @@ func (d *Daemon) LayerDir() string {
 // Content is where a layer has its files.
 func (d *Daemon) Content(layer string) string {
 	switch d.Driver {
-	case "vfs", "btrfs":
+	case "vfs", "btrfs", "zfs": // of zfs while it is mounted
 		return layer
 	case "overlay":
 		if whole := layer + "/root"; d.Has(whole) {
@@ -60,8 +62,12 @@ func (d *Daemon) ImageConfig(image string) string {
 // Path is a name below the data root as a path.
 func (d *Daemon) Path(name string) string { return filepath.Join(d.Root, name) }
 
-// Has reports whether the name is there, be it a dangling link.
+// Has reports whether the name is there, be it a dangling link. A layer of zfs
+// is there if its dataset is, mounted or not.
 func (d *Daemon) Has(name string) bool {
+	if d.Driver == "zfs" && path.Dir(name) == d.LayerDir() {
+		return slices.Contains(d.datasets(), name)
+	}
 	_, err := os.Lstat(d.Path(name))
 	return err == nil
 }
@@ -89,7 +95,7 @@ func (d *Daemon) List(dir string) []string {
 
 // Whole reports whether a layer has all of those below it in it.
 func (d *Daemon) Whole() bool {
-	return d.Driver == "vfs" || d.Driver == "btrfs" || d.Driver == "overlay" || d.Driver == "devicemapper"
+	return slices.Contains([]string{"vfs", "btrfs", "overlay", "devicemapper", "zfs"}, d.Driver)
 }
 
 // Layers lists the driver's directories, or what else stands for a layer.
@@ -99,6 +105,9 @@ func (d *Daemon) Layers() []string {
 			base := path.Base(name)
 			return base == "base" || strings.HasSuffix(base, "-metadata") || strings.HasPrefix(base, ".")
 		})
+	}
+	if d.Driver == "zfs" {
+		return d.datasets()
 	}
 	return slices.DeleteFunc(d.List(d.LayerDir()), func(name string) bool {
 		info, err := os.Lstat(d.Path(name))

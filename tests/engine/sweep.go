@@ -35,6 +35,14 @@ func Sweep(dir string) error {
 	return nil
 }
 
+// Unmount unmounts all that is mounted below a name, as a reboot does.
+func (d *Daemon) Unmount(t TB, name string) {
+	t.Helper()
+	if err := unmountBelow(d.Path(name)); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
 // unmountBelow unmounts everything at and below dir, the last mounted first.
 func unmountBelow(dir string) error {
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +12,9 @@ import (
 	"strings"
 )
 
-// A kernel is Debian's, unpacked.
+// A kernel is Debian's, unpacked, with the modules and the programs of zfs.
 type kernel struct {
-	dir     string // where its package is unpacked
+	dir     string // where the packages are unpacked
 	release string // as uname -r has it
 	image   string
 }
@@ -23,31 +24,31 @@ const meta = "linux-image-amd64"
 
 // findKernel returns the newest kernel that the package archive has, from the
 // user's cache if it is there already.
-func findKernel(ctx context.Context) (*kernel, error) {
-	out, err := exec.CommandContext(ctx, "apt-cache", "depends", meta).Output()
+func findKernel(ctx context.Context, out io.Writer) (*kernel, error) {
+	names, err := depends(ctx, nil, meta)
 	if err != nil {
-		return nil, fmt.Errorf("apt-cache depends %s: %w (apt-get update; another architecture has no such kernel)", meta, err)
+		return nil, fmt.Errorf("%w (apt-get update; another architecture has no such kernel)", err)
 	}
-	_, name, _ := strings.Cut(string(out), "Depends: ")
-	name, _, _ = strings.Cut(name, "\n")
+	name := names[0]
 	release, ok := strings.CutPrefix(name, "linux-image-")
 	if !ok {
-		return nil, fmt.Errorf("apt-cache depends %s: %q names no kernel", meta, out)
+		return nil, fmt.Errorf("%s depends on %s, which is no kernel", meta, name)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("the kernel: %w", err)
 	}
-	k := &kernel{dir: filepath.Join(cache, "docker-orphans", "vm", name), release: release}
+	k := &kernel{dir: filepath.Join(cache, "docker-orphans", "vm", name+"-zfs"), release: release}
 	k.image = filepath.Join(k.dir, "boot", "vmlinuz-"+release)
 	if _, err := os.Stat(k.image); err == nil {
 		return k, nil
 	}
-	return k, k.unpack(ctx, name)
+	fmt.Fprintln(out, "vm: gets the kernel and builds zfs for it: once, some minutes of two processors")
+	return k, k.make(ctx)
 }
 
-// unpack gets the kernel's package. It appears whole or not at all.
-func (k *kernel) unpack(ctx context.Context, name string) (err error) {
+// make gets the kernel and zfs. They appear whole or not at all.
+func (k *kernel) make(ctx context.Context) (err error) {
 	if err := os.MkdirAll(filepath.Dir(k.dir), 0o755); err != nil {
 		return err
 	}
@@ -56,20 +57,14 @@ func (k *kernel) unpack(ctx context.Context, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(making)) }()
-	get := exec.CommandContext(ctx, "apt-get", "download", name)
-	get.Dir = making
-	if out, err := get.CombinedOutput(); err != nil {
-		return fmt.Errorf("apt-get download %s: %w: %s", name, err, out)
-	}
-	packages, err := filepath.Glob(filepath.Join(making, "*.deb"))
-	if err != nil || len(packages) != 1 {
-		return fmt.Errorf("apt-get download %s: %v: %w", name, packages, err)
-	}
 	whole := filepath.Join(making, "whole")
-	if err := command(ctx, "dpkg-deb", "-x", packages[0], whole); err != nil {
+	if err := unpack(ctx, making, whole, k.release); err != nil {
 		return err
 	}
-	if err := command(ctx, "depmod", "-b", whole, k.release); err != nil {
+	if err := buildZFS(ctx, whole, k.release); err != nil {
+		return err
+	}
+	if err := command(ctx, "", "depmod", "-b", whole, k.release); err != nil {
 		return err
 	}
 	return os.Rename(whole, k.dir)
@@ -79,7 +74,7 @@ func (k *kernel) unpack(ctx context.Context, name string) (err error) {
 // process, and the modules in the order in which they are loaded.
 func (k *kernel) makeInitrd(ctx context.Context, file string) error {
 	dir := file + ".d"
-	for _, d := range []string{"bin", "modules", "proc", "sys", "dev", "machine", "tests"} {
+	for _, d := range []string{"bin", "modules", "proc", "sys", "dev", "machine", "zfs", "tests"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}

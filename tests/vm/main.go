@@ -1,15 +1,17 @@
 // Command vm runs scenarios of the tests that need a kernel which the machine
 // does not have: it boots Debian's own in a virtual machine (qemu, which needs
 // no help of the processor) and plays them there with a real dockerd on
-// devicemapper.
+// devicemapper and on zfs, whose modules it builds for that kernel first.
 //
 // The machine sees the files of this one, which it cannot change, and has an
 // empty disk for what the tests make. Nothing of this machine's devices, network
-// or processes is in it, and nothing of it is left when it ends but the kernel,
-// in the user's cache.
+// or processes is in it, and nothing of it is left when it ends but the kernel
+// and zfs, in the user's cache.
 //
-// It needs Linux, root and Go; what else is missing it installs from the
-// distribution's packages. The kernel is unpacked, and not installed.
+// It needs Debian, root and Go; what else is missing it installs from the
+// distribution's packages. The kernel and zfs are unpacked, and not installed;
+// zfs comes from the archive's contrib, for which the machine's own list of
+// packages stays as it is.
 package main
 
 import (
@@ -31,7 +33,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.tests, "run", "^TestDevicemapper", "the tests of tests/e2e that are run")
+	flag.StringVar(&o.tests, "run", "^Test(Devicemapper|ZFS)", "the tests of tests/e2e that are run")
 	flag.DurationVar(&o.timeout, "timeout", time.Hour, "how long they may take")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

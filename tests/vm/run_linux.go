@@ -19,7 +19,7 @@ import (
 var initScript []byte
 
 // modules are what the tests need of the kernel.
-var modules = []string{"virtio_pci", "virtio_blk", "9p", "9pnet_virtio", "dm-thin-pool", "loop", "overlay", "ext4", "xfs"}
+var modules = []string{"virtio_pci", "virtio_blk", "9p", "9pnet_virtio", "dm-thin-pool", "zfs", "loop", "overlay", "ext4", "xfs"}
 
 // done is what the machine's first process says of the tests, as they end.
 const done = "exit status "
@@ -34,7 +34,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := engine.InstallMachineTools(ctx); err != nil {
 		return err
 	}
-	k, err := findKernel(ctx)
+	k, err := findKernel(ctx, out)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func makeTests(ctx context.Context, dir string, o options) error {
 	if _, err := engine.BuildPlugin(ctx, tests); err != nil {
 		return err
 	}
-	if err := command(ctx, "go", "test", "-c", "-tags", "e2e vm", "-o", filepath.Join(tests, "e2e"), "github.com/docker-orphans/docker-orphans/tests/e2e"); err != nil {
+	if err := command(ctx, "", "go", "test", "-c", "-tags", "e2e vm", "-o", filepath.Join(tests, "e2e"), "github.com/docker-orphans/docker-orphans/tests/e2e"); err != nil {
 		return err
 	}
 	script := fmt.Sprintf("export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DOCKER_ORPHANS_PROGRAM=/var/tmp/tests/docker-orphans\ncd /var/tmp\ntests/e2e -test.v -test.parallel 1 -test.timeout %s -test.run '%s'\necho \"exit status $?\"\nsync\nbusybox poweroff -f\n", o.timeout, strings.ReplaceAll(o.tests, "'", `'\''`))
@@ -76,10 +76,10 @@ func makeTests(ctx context.Context, dir string, o options) error {
 // makeDisk makes the disk that the tests have: what is not written of it takes
 // no space.
 func makeDisk(ctx context.Context, file string) error {
-	if err := command(ctx, "truncate", "-s", "16G", file); err != nil {
+	if err := command(ctx, "", "truncate", "-s", "16G", file); err != nil {
 		return err
 	}
-	return command(ctx, "mkfs.ext4", "-q", file)
+	return command(ctx, "", "mkfs.ext4", "-q", file)
 }
 
 // boot runs the machine to its end, and says whether its tests passed.
@@ -95,6 +95,7 @@ func (k *kernel) boot(ctx context.Context, out io.Writer, dir string, o options)
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off",
 		"-drive", "if=virtio,format=raw,cache=unsafe,file="+filepath.Join(dir, "disk"),
 		"-virtfs", "local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap",
+		"-virtfs", "local,path="+filepath.Join(k.dir, "usr")+",mount_tag=zfs,security_model=none,readonly=on",
 		"-virtfs", "local,path="+filepath.Join(dir, "tests")+",mount_tag=tests,security_model=none,readonly=on")
 	console, err := qemu.StdoutPipe()
 	if err != nil {
@@ -123,9 +124,12 @@ func (k *kernel) boot(ctx context.Context, out io.Writer, dir string, o options)
 	return nil
 }
 
-// command runs a program, whose output is told only if it fails.
-func command(ctx context.Context, name string, args ...string) error {
-	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+// command runs a program in a directory, "" for any. Its output is told only if
+// it fails.
+func command(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
 	}
 	return nil
