@@ -86,7 +86,7 @@ fuzz: ## fuzz every parser for FUZZTIME each
 			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; done; done
 
 .PHONY: mutate
-mutate: ## break each check of the scan once; some test must notice
+mutate: ## break each check of the scan, and the main ones of prune, once; some test must notice
 	go run ./tests/mutate
 
 .PHONY: soak

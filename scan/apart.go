@@ -35,7 +35,7 @@ func (f *Finding) stays(h *Host, o *Object) string {
 	case o.Note().Handle == nil:
 		return "its metadata file does not tell which device it is"
 	case o.Note().Handle.Foreign:
-		return "its pool is not made of files of the data root (direct-lvm), so only Docker deletes its devices: start it, and prune beside it"
+		return "its pool is not made of files of the data root (direct-lvm): only Docker deletes its devices, while it runs, and no container's"
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-// Command mutate breaks the scan on purpose, one check of one rule at a time,
+// Command mutate breaks the scan and prune on purpose, one check of one rule at a time,
 // and expects some test to say so. A break that no test notices is a check
 // that may as well not be there.
 //
@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -76,6 +78,9 @@ func run(ctx context.Context, out io.Writer, wanted []mutation, stages [][]strin
 	}
 	t := &tester{dir: dir, stages: stages}
 	if !trust {
+		if slices.ContainsFunc(wanted, func(m mutation) bool { return strings.HasPrefix(m.file, "prune/") }) {
+			stages = slices.Concat(removal, stages)
+		}
 		if test, err := t.test(ctx, stages); err != nil || test != "" {
 			return fmt.Errorf("without any break, test %q is red: %w", test, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,17 @@ var stages = [][]string{
 	{"./tests/script"},
 }
 
+// removal are the stages that come before the others for what removes.
+var removal = [][]string{{"./prune/..."}, {"./tests/prune"}}
+
+// asked are the stages for a mutation.
+func asked(m mutation, stages [][]string) [][]string {
+	if strings.HasPrefix(m.file, "prune/") {
+		return slices.Concat(removal, stages)
+	}
+	return stages
+}
+
 // A tester runs the tests of a copy of the module.
 type tester struct {
 	dir    string
@@ -67,7 +79,7 @@ func (t *tester) try(ctx context.Context, m mutation) (result, bool) {
 	if err := os.WriteFile(path, []byte(broken), 0o644); err != nil {
 		return result{"ERROR", err.Error()}, false
 	}
-	test, err := t.test(ctx, t.stages)
+	test, err := t.test(ctx, asked(m, t.stages))
 	if restored := os.WriteFile(path, text, 0o644); err == nil {
 		err = restored
 	}

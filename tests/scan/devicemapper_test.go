@@ -109,3 +109,20 @@ func TestThinSizes(t *testing.T) {
 		assert.Equal(t, f.Size().Problem, "what a thin device takes is not told by files: a daemon runs, and the pool changes")
 	}
 }
+
+// A metadata file that cannot be read tells nothing of its device: unsure.
+func TestThinFileUnread(t *testing.T) {
+	c, err := testkit.Run(t.TempDir(), "devicemapper", "image app: base\ncontainer web app\nlayer stray on base\n")
+	assert.NilError(t, err)
+	stray, err := c.Expand("{layer stray}")
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(filepath.Join(c.Dir, "devicemapper/metadata", stray), make([]byte, 1<<24), 0o600)) // larger than any
+	_, findings := testkit.Judge(t, c)
+	for _, f := range findings {
+		if f.ID == stray {
+			assert.Equal(t, f.Verdict, scan.Unsure, f.Reason)
+			return
+		}
+	}
+	t.Fatal("it is not listed")
+}
