@@ -102,10 +102,12 @@ func hasInit(objects []*Object) bool {
 	return false
 }
 
-// OfPlugin reports whether the finding is what is left of a plugin: its volumes'
-// data may be in it.
+// OfPlugin reports whether the finding is what is left of a plugin, or of what it
+// was before an upgrade: data may be in it.
 func (f *Finding) OfPlugin() bool {
-	return f.Type == TypeDownload && strings.HasPrefix(f.Parts[0].Name, "plugins/") && strings.HasSuffix(f.Parts[0].Name, "-removing")
+	name := f.Parts[0].Name
+	return f.Type == TypeDownload && strings.HasPrefix(name, "plugins/") &&
+		(strings.HasSuffix(name, "-removing") || base(name) == "rootfs-old")
 }
 
 // ShortID is the id as tables show it: 12 characters of a long id, else the

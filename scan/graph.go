@@ -19,7 +19,7 @@ const (
 	KindChain                      // a layerdb entry: "image/<driver>/layerdb/sha256/<chain>"
 	KindMount                      // a mount record: "image/<driver>/layerdb/mounts/<name>"
 	KindRemoving                   // a layerdb entry that is being released: "…/sha256/<chain>-<x>-removing"
-	KindDownload                   // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>", "plugins/<id>-removing"
+	KindDownload                   // a temporary file or directory: "tmp/<name>", "…/layerdb/tmp/<name>", "plugins/<id>-removing", "containers/<id>/.tmp-<name>"
 	KindContainer                  // a container's directory: "containers/<id>"
 	KindImage                      // an image id, "sha256:<hex>"; before 1.10 the digits alone
 	KindVolume                     // a volume of the local driver: "volumes/<name>", or what is known of one: "volumes/<name>/opts.json"

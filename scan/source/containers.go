@@ -153,6 +153,12 @@ func (c *containers) container(id string, config *containerConfig) {
 		return
 	}
 	c.g.Live(node, "container "+name, node.Name+"/config.v2.json")
+	if _, err := addHalfWritten(c.in, c.g, node.Name, "config.v2.json", "hostconfig.json"); err != nil {
+		c.g.Doubt(scan.Doubt{
+			Source: scan.SourceContainers, Where: node.Name, Err: said(err, node.Name),
+			Scope: scan.Scope{Types: []scan.Type{scan.TypeDownload}},
+		})
+	}
 	c.alias(node, config.HostsPath)
 	c.paths(node, "config.v2.json")
 	c.paths(node, "hostconfig.json")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,10 +19,10 @@ import (
 // behind; then it never goes again, even empty.
 var Downloads = &scan.Source{
 	ID:  scan.SourceDownloads,
-	Doc: "tmp, tmp-old and plugins: what the daemon downloads, unpacks and removes",
+	Doc: "tmp, tmp-old, plugins and beside records: what the daemon downloads, unpacks, removes and writes",
 	Collect: func(_ context.Context, in *scan.Input, g *scan.Graph) (string, error) {
 		d := &downloads{in: in, g: g}
-		if err := errors.Join(d.temporary("tmp"), d.old(), d.plugins()); err != nil {
+		if err := errors.Join(d.temporary("tmp"), d.old(), d.plugins(), d.halfWritten()); err != nil {
 			return "", err
 		}
 		return fmt.Sprintf("%d temporary files", d.count), nil
@@ -91,6 +92,12 @@ func (d *downloads) plugins() error {
 		if id, ok := strings.CutSuffix(e.Name, "-removing"); ok && scan.IsID(id) {
 			d.removing(id, e)
 		}
+		if scan.IsID(e.Name) && e.Type.IsDir() {
+			err = errors.Join(err, d.upgraded(pluginsDir+"/"+e.Name))
+		}
+	}
+	if err != nil {
+		return err
 	}
 	const tmp = pluginsDir + "/tmp"
 	entries, err = d.list(tmp)
@@ -100,16 +107,42 @@ func (d *downloads) plugins() error {
 	return err
 }
 
-// removing adds a plugin that is being removed. It has its name since it was
-// last changed at most: its directory is as old as the plugin.
+// upgraded adds what a plugin had for a root file system before it was upgraded
+// (moby plugin/backend_linux.go, upgradePlugin). As long as the new one is not in
+// its place, that is the plugin's.
+func (d *downloads) upgraded(dir string) error {
+	entries, err := d.list(dir)
+	for _, e := range entries {
+		if e.Name != "rootfs-old" {
+			continue
+		}
+		d.add(dir, e, e.Type.IsDir(), "root file system of a plugin before its upgrade")
+		if o := d.renamed(dir, e); o != nil && !slices.ContainsFunc(entries, func(e scan.Entry) bool { return e.Name == "rootfs" }) {
+			o.Unrecognised = "the plugin has no other root file system"
+		}
+	}
+	return err
+}
+
+// renamed is what was added of a directory that has its name since it was last
+// changed at most, however old it is; nil if it is not recognised.
+func (d *downloads) renamed(dir string, e scan.Entry) *scan.Object {
+	o := d.g.Object(scan.Node{Kind: scan.KindDownload, Name: path.Join(dir, e.Name)})
+	if o == nil || o.Unrecognised != "" {
+		return nil
+	}
+	changed := o.Stamp.Change
+	o.Annotate().Created = &changed
+	return o
+}
+
+// removing adds a plugin that is being removed.
 func (d *downloads) removing(id string, e scan.Entry) {
 	d.add(pluginsDir, e, e.Type.IsDir(), "plugin whose removal was interrupted")
-	o := d.g.Object(scan.Node{Kind: scan.KindDownload, Name: pluginsDir + "/" + e.Name})
-	if o == nil || o.Unrecognised != "" {
+	o := d.renamed(pluginsDir, e)
+	if o == nil {
 		return
 	}
-	renamed := o.Stamp.Change
-	o.Annotate().Created = &renamed
 	if _, err := d.in.Tree.Stat(pluginsDir + "/" + id); !errors.Is(err, fs.ErrNotExist) {
 		o.Unrecognised = "the plugin itself is there too"
 	}

@@ -34,6 +34,9 @@ mkdir image/DRIVER/layerdb/tmp/write-set-7
 mkdir tmp-old
 mkdir plugins/{id gone}-removing
 mkdir plugins/tmp/.rootfs1
+write image/DRIVER/.tmp-repositories.json1 "{"
+write containers/{container web}/.tmp-config.v2.json2 "{"
+write containers/{container c}/.tmp-hostconfig.json3 "{"
 mkdir rootfs/overlayfs/{container web}
 mkdir rootfs/overlayfs/{id vanished}
 write volumes/data/_data/file "x"

@@ -87,7 +87,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 	}
 	dirs := map[scan.Kind][]string{
 		scan.KindLayer: {b.Dir}, scan.KindPart: {b.Dir, b.Name + "/layers", b.Name + "/mnt"}, scan.KindLink: {b.Dir + "/l"}, scan.KindChain: {layerdb + "sha256"},
-		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {".", "tmp", "tmp-old", "graph/_tmp", layerdb + "tmp", "plugins", "plugins/tmp"}, scan.KindContainer: {"containers"},
+		scan.KindRemoving: {layerdb + "sha256"}, scan.KindDownload: {".", "tmp", "tmp-old", "graph/_tmp", layerdb + "tmp", "plugins", "plugins/*", "plugins/tmp", "containers/*", "image/" + b.Name, "image/" + b.Name + "/imagedb/content/sha256", "image/" + b.Name + "/imagedb/metadata/sha256/*", "image/" + b.Name + "/distribution/*/sha256"}, scan.KindContainer: {"containers"},
 		scan.KindBackend: {".", "image"}, scan.KindRoot: {"."}, scan.KindVolume: {"volumes"}, scan.KindMountPoint: {"rootfs/overlayfs"}, scan.KindCache: {"."},
 		scan.KindRecord: {
 			layerdb + "sha256", "image/" + b.Name + "/imagedb/content/sha256", "image/" + b.Name + "/imagedb/metadata/sha256",
@@ -95,7 +95,7 @@ func inPlace(b *scan.Backend, kind scan.Kind, p string) bool {
 		},
 	}
 	for _, dir := range dirs[kind] {
-		if filepath.Dir(p) == dir {
+		if in, _ := filepath.Match(dir, filepath.Dir(p)); in {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,4 +93,21 @@ func TestCheck(t *testing.T) {
 		h.Docker(t, "rm", h.made)
 		assert.Check(t, strings.Contains(h.failure(t, before), "container "+h.made+" is gone"))
 	})
+}
+
+// TestLostForAMoment prunes while a layer is gone for some seconds, as that of
+// something is that is just being removed: prune looks again, and goes on.
+func TestLostForAMoment(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, place{"debian", "overlay2"})
+	volume := "volumes/" + h.Docker(t, "volume", "create") // what is lost puts no volume in doubt
+	layer := h.Path(h.loadOf(t, "own:1").layers[1])
+	away := layer + ".away"
+	assert.NilError(t, os.Rename(layer, away))
+	back := make(chan error)
+	time.AfterFunc(4*time.Second, func() { back <- os.Rename(away, layer) })
+	out := h.Run(t, suite.program, slices.Concat([]string{"-H", h.Host}, ageless, []string{"prune", "--force"})...)
+	assert.NilError(t, <-back)
+	assert.Equal(t, out.Code, 0, "%s%s", out.Stdout, out.Stderr)
+	assert.Check(t, !h.Has(volume), "%s%s", out.Stdout, out.Stderr)
 }
