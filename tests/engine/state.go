@@ -122,6 +122,7 @@ func snapshotContainers(ctx context.Context, c *client.Client, state map[string]
 			mounts = append(mounts, m.Name+" at "+m.Destination)
 		}
 		slices.Sort(mounts)
+		i.HostConfig.OomKillDisable = nil // where the kernel has no such thing dockerd forgets it as the container starts
 		state[one.ID] = fmt.Sprintf("%s of %s on %s, %s, config %s, host config %s, exports %s",
 			i.Name, i.Image, i.Driver, mounts, encode(i.Config), encode(i.HostConfig), exports)
 	}
