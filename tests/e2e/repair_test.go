@@ -17,7 +17,7 @@ import (
 // asserts that afterwards each can be loaded again, that nothing else was
 // harmed, and that all of it comes back.
 func TestRepair(t *testing.T) {
-	at(t, []place{{"debian", "overlay2"}, {"debian", "vfs"}, {"latest", "overlay2"}}, "repair", repaired)
+	at(t, []place{{"debian", "overlay2"}, {"debian", "vfs"}, {"debian", "btrfs"}, {"latest", "overlay2"}}, "repair", repaired)
 }
 
 // A broken image is one of layers of its own.

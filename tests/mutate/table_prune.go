@@ -21,4 +21,6 @@ var removals = []mutation{
 	{14, "who can write in the state directory", "prune/state_linux.go", "case st.Mode&0o022 != 0:", "case false:"},
 	{15, "the look before anything is unlinked", "prune/act.go", "why = index.differs(index.aside(x.id, s), false)", "_ = index.aside"},
 	{16, "what other steps lie on that stay", "prune/run.go", `x.ends[i].End == "" && e != "" && !x.ends[before-1].Gone() {`, `x.ends[i].End == "" && e != "" && false {`},
+	{12, "the looks at what seems damaged", "prune/brakes.go", "looks < damageLooks", "looks < 1"},
+	{12, "what each look finds damaged", "prune/brakes.go", "return !still[d.String()]", "return len(still) == 0"},
 }
