@@ -1,13 +1,10 @@
 package containerd_test
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 	"gotest.tools/v3/assert"
@@ -15,135 +12,25 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/bolt"
 	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/tree"
+	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
 
 const (
-	snapshotsDB = "io.containerd.snapshotter.v1.overlayfs/metadata.db"
+	snapshotsDB = testkit.ContainerdRows
 	cid         = "0445ec545d68933c9e3567c0e9c1581dd7248508a236778280c97bb32960dbd2"
 )
 
-var made = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-// metaText is a metadata database as text: a path of buckets, and a value.
-const metaText = `
-v1/version=#4
-v1/k8s.io/images/pause:1/target/digest=sha256:m
-v1/k8s.io/content/blob/sha256:m/size=#7
-v1/moby/images/app:1/target/digest=sha256:i
-v1/moby/images/app:1/target/mediatype=index
-v1/moby/content/blob/sha256:i/size=#9
-v1/moby/content/blob/sha256:i/labels/containerd.io/gc.ref.content.0=sha256:m
-v1/moby/content/blob/sha256:m/labels/containerd.io/gc.ref.content.config=sha256:c
-v1/moby/content/blob/sha256:m/labels/containerd.io/gc.ref.content.l.0=sha256:l
-v1/moby/content/blob/sha256:c/labels/containerd.io/gc.ref.snapshot.overlayfs=sha256:top
-v1/moby/content/blob/sha256:l/createdat=@
-v1/moby/content/blob/sha256:b/size=#1
-v1/moby/content/ingests/ref/ref=1-ref
-v1/moby/content/ingests/ref/expected=sha256:x
-v1/moby/snapshots/overlayfs/sha256:base/name=moby/1/sha256:base
-v1/moby/snapshots/overlayfs/sha256:top/name=moby/2/sha256:top
-v1/moby/snapshots/overlayfs/sha256:top/parent=sha256:base
-v1/moby/snapshots/overlayfs/` + cid + `/name=moby/3/` + cid + `
-v1/moby/snapshots/overlayfs/` + cid + `/parent=sha256:top
-v1/moby/leases/` + cid + `/snapshots/overlayfs/` + cid + `=
-v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/labels/containerd.io/gc.flat=t
-v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/content/sha256:b=
-v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/images/app:1=
-v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/ingests/ref=
-v1/moby/containers/run/image=app:1
-v1/moby/containers/run/snapshotter=overlayfs
-v1/moby/containers/run/snapshotKey=sha256:top
-`
-
-const rowsText = `
-v1/snapshots/moby/1/sha256:base/id=%1
-v1/snapshots/moby/1/sha256:base/kind=!3
-v1/snapshots/moby/1/sha256:base/size=#100
-v1/snapshots/moby/1/sha256:base/inodes=#3
-v1/snapshots/moby/2/sha256:top/id=%2
-v1/snapshots/moby/2/sha256:top/kind=!3
-v1/snapshots/moby/2/sha256:top/parent=moby/1/sha256:base
-v1/snapshots/moby/3/` + cid + `/id=%300
-v1/snapshots/moby/3/` + cid + `/kind=!2
-v1/parents/x=
-`
-
-// database writes one from text. What is in a namespace or a snapshotter may have
-// slashes in its name.
+// database adds to one from text.
 func database(t testing.TB, name, text string) {
 	t.Helper()
-	assert.NilError(t, os.MkdirAll(filepath.Dir(name), 0o700))
-	db, err := bbolt.Open(name, 0o600, &bbolt.Options{NoFreelistSync: true, NoSync: true})
-	assert.NilError(t, err)
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for line := range strings.Lines(strings.TrimSpace(text)) {
-			path, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-			if err := put(tx, elements(path), coded(value)); err != nil {
-				return err
-			}
-		}
-		if b := tx.Bucket([]byte("v1")); b != nil && b.Bucket([]byte("snapshots")) != nil {
-			return b.Bucket([]byte("snapshots")).SetSequence(301)
-		}
-		return nil
-	})
-	assert.NilError(t, errors.Join(err, db.Close()))
-}
-
-// elements splits a path, but for a label's name and a snapshotter's key.
-func elements(path string) []string {
-	if before, label, ok := strings.Cut(path, "/labels/"); ok {
-		return append(elements(before), "labels", label)
-	}
-	list := strings.Split(path, "/")
-	if list[1] == "snapshots" && len(list) == 6 {
-		list = []string{list[0], list[1], strings.Join(list[2:5], "/"), list[5]}
-	}
-	return list
-}
-
-func put(tx *bbolt.Tx, path []string, value []byte) error {
-	b, err := tx.CreateBucketIfNotExists([]byte(path[0]))
-	for _, name := range path[1 : len(path)-1] {
-		if err == nil {
-			b, err = b.CreateBucketIfNotExists([]byte(name))
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return b.Put([]byte(path[len(path)-1]), value)
-}
-
-func coded(text string) []byte {
-	if text == "" {
-		return []byte{}
-	}
-	n := int64(0)
-	for _, c := range text[1:] {
-		n = 10*n + int64(c-'0')
-	}
-	switch text[0] {
-	case '#':
-		return binary.AppendVarint(nil, n)
-	case '%':
-		return binary.AppendUvarint(nil, uint64(n))
-	case '!':
-		return []byte{byte(n)}
-	case '@':
-		raw, _ := made.MarshalBinary()
-		return raw
-	}
-	return []byte(text)
+	assert.NilError(t, testkit.WriteBolt(name, text))
 }
 
 // drawn makes a containerd's root.
 func drawn(t testing.TB) string {
 	t.Helper()
 	root := t.TempDir()
-	database(t, filepath.Join(root, containerd.MetaDB), metaText)
-	database(t, filepath.Join(root, snapshotsDB), rowsText)
-	assert.NilError(t, os.Mkdir(filepath.Join(root, "io.containerd.snapshotter.v1.native"), 0o700))
+	assert.NilError(t, testkit.Containerd(root, cid))
 	return root
 }
 
@@ -164,14 +51,14 @@ func TestRead(t *testing.T) {
 	assert.Equal(t, len(s.Namespaces), 2)
 	moby := s.Namespaces[1]
 	assert.Equal(t, moby.Name, "moby")
-	assert.DeepEqual(t, moby.Images, []containerd.Image{{Name: "app:1", Target: "sha256:i", MediaType: "index"}})
+	assert.DeepEqual(t, moby.Images, []containerd.Image{{Name: "docker.io/library/app:1", Target: "sha256:i", MediaType: "index"}})
 	assert.Equal(t, moby.Content[2].Size, int64(9))
-	assert.Equal(t, moby.Content[3].Created, made)
+	assert.Equal(t, moby.Content[3].Created, testkit.ContainerdTime)
 	assert.DeepEqual(t, moby.Ingests, []containerd.Ingest{{Ref: "ref", Backend: "1-ref", Expected: "sha256:x"}})
 	assert.DeepEqual(t, moby.Snapshots[2], containerd.Snapshot{Snapshotter: "overlayfs", Key: "sha256:top", Name: "moby/2/sha256:top", Parent: "sha256:base"})
 	assert.DeepEqual(t, moby.Leases, []containerd.Lease{
 		{ID: cid, Snapshots: []containerd.SnapshotKey{{"overlayfs", cid}}},
-		{ID: "xp25yys6oiu6ly8sq22vgeun2", Labels: containerd.Labels{"containerd.io/gc.flat": "t"}, Content: []string{"sha256:b"}, Ingests: []string{"ref"}, Images: []string{"app:1"}},
+		{ID: "xp25yys6oiu6ly8sq22vgeun2", Labels: containerd.Labels{"containerd.io/gc.flat": "t"}, Content: []string{"sha256:b"}, Ingests: []string{"ref"}},
 	})
 	assert.DeepEqual(t, moby.Containers, []containerd.Container{{ID: "run", Image: "app:1", Snapshot: containerd.SnapshotKey{"overlayfs", "sha256:top"}}})
 	assert.DeepEqual(t, s.Snapshotters, []*containerd.Snapshotter{
@@ -195,13 +82,13 @@ func TestLinks(t *testing.T) {
 	for _, k := range l.Users(top) {
 		users[k.Name] = true
 	}
-	for _, name := range []string{"sha256:c", "sha256:m", "sha256:i", "app:1", cid, "run", "xp25yys6oiu6ly8sq22vgeun2"} {
+	for _, name := range []string{"sha256:c", "sha256:m", "sha256:i", "docker.io/library/app:1", cid, "run"} {
 		assert.Check(t, users[name], "%s: %v", name, users)
 	}
 	assert.Check(t, !users["pause:1"] && !users["sha256:base"], "%v", users)
-	needs := l.Needs(containerd.Key{Namespace: "moby", Sort: containerd.SortImage, Name: "app:1"})
+	needs := l.Needs(containerd.Key{Namespace: "moby", Sort: containerd.SortImage, Name: "docker.io/library/app:1"})
 	assert.Equal(t, len(needs), 7, "%v", needs)
-	assert.Equal(t, len(l.Blob("sha256:m")), 2)
+	assert.Equal(t, len(l.Blob("sha256:p")), 1)
 	lease := l.Lease(containerd.Key{Namespace: "moby", Sort: containerd.SortLease, Name: cid})
 	assert.Equal(t, lease.Owner(), containerd.ContainerOwner)
 	for _, missing := range []uint64{3, 301} {
@@ -301,25 +188,12 @@ func TestPlaceOf(t *testing.T) {
 // FuzzRead reads databases of any content: it says what is wrong, and what it
 // could not read is empty.
 func FuzzRead(f *testing.F) {
-	f.Add(metaText, rowsText)
+	f.Add("v1/version=#4\nv1/moby/images/x/target/digest=sha256:x\nv1/moby/leases/x/labels/y=z", "v1/snapshots/moby/1/x/id=%1\nv1/snapshots/moby/1/x/kind=!3")
 	f.Add("v1/moby/leases=x", "v1/snapshots/x=y")
 	f.Fuzz(func(t *testing.T, meta, rows string) {
 		root := t.TempDir()
-		for name, text := range map[string]string{containerd.MetaDB: meta, snapshotsDB: rows} {
-			file := filepath.Join(root, name)
-			assert.NilError(t, os.MkdirAll(filepath.Dir(file), 0o700))
-			db, err := bbolt.Open(file, 0o600, &bbolt.Options{NoSync: true})
-			assert.NilError(t, err)
-			err = db.Update(func(tx *bbolt.Tx) error {
-				for line := range strings.Lines(text) {
-					if path, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok && strings.Contains(path, "/") {
-						_ = put(tx, elements(path), coded(value)) // what bbolt refuses is not there
-					}
-				}
-				return nil
-			})
-			assert.NilError(t, errors.Join(err, db.Close()))
-		}
+		database(t, filepath.Join(root, containerd.MetaDB), meta)
+		database(t, filepath.Join(root, snapshotsDB), rows)
 		s := read(t, root)
 		links := s.Links()
 		for _, p := range s.Problems {

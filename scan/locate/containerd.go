@@ -87,10 +87,12 @@ func containerdOf(in *scan.Input) (*process.Holder, error) {
 		return found[0], nil
 	case len(found) > 1:
 		return nil, fmt.Errorf("%s (pid %d) is connected to two: %s and %s", owner.Name, owner.PID, found[0].Path, found[1].Path)
-	case problem != nil:
-		return nil, problem
 	}
-	return nil, fmt.Errorf("no process that %s (pid %d) is connected to has a database of containerd open", owner.Name, owner.PID)
+	err = fmt.Errorf("no process that %s (pid %d) is connected to has a database of containerd open", owner.Name, owner.PID)
+	if problem != nil {
+		err = fmt.Errorf("%w; not every process could be asked: %w", err, problem)
+	}
+	return nil, err
 }
 
 func openContainerd(in *scan.Input, path string) (*Containerd, error) {
