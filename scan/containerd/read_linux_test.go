@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -30,7 +31,7 @@ func database(t testing.TB, name, text string) {
 func drawn(t testing.TB) string {
 	t.Helper()
 	root := t.TempDir()
-	assert.NilError(t, testkit.Containerd(root, cid))
+	assert.NilError(t, testkit.Containerd(root, cid, cid))
 	return root
 }
 
@@ -52,12 +53,12 @@ func TestRead(t *testing.T) {
 	moby := s.Namespaces[1]
 	assert.Equal(t, moby.Name, "moby")
 	assert.DeepEqual(t, moby.Images, []containerd.Image{{Name: "docker.io/library/app:1", Target: "sha256:i", MediaType: "index"}})
-	assert.Equal(t, moby.Content[2].Size, int64(9))
-	assert.Equal(t, moby.Content[3].Created, testkit.ContainerdTime)
+	assert.Equal(t, moby.Content[4].Size, int64(9))
+	assert.Equal(t, moby.Content[5].Created, testkit.ContainerdTime)
 	assert.DeepEqual(t, moby.Ingests, []containerd.Ingest{{Ref: "ref", Backend: "1-ref", Expected: "sha256:x"}})
-	assert.DeepEqual(t, moby.Snapshots[2], containerd.Snapshot{Snapshotter: "overlayfs", Key: "sha256:top", Name: "moby/2/sha256:top", Parent: "sha256:base"})
-	assert.DeepEqual(t, moby.Leases, []containerd.Lease{
-		{ID: cid, Snapshots: []containerd.SnapshotKey{{"overlayfs", cid}}},
+	assert.DeepEqual(t, moby.Snapshots[3], containerd.Snapshot{Snapshotter: "overlayfs", Key: "sha256:top", Name: "moby/2/sha256:top", Parent: "sha256:base"})
+	assert.DeepEqual(t, moby.Leases[0], containerd.Lease{ID: cid, Snapshots: []containerd.SnapshotKey{{"overlayfs", cid}}})
+	assert.DeepEqual(t, moby.Leases[4:], []containerd.Lease{
 		{ID: "xp25yys6oiu6ly8sq22vgeun2", Labels: containerd.Labels{"containerd.io/gc.flat": "t"}, Content: []string{"sha256:b"}, Ingests: []string{"ref"}},
 	})
 	assert.DeepEqual(t, moby.Containers, []containerd.Container{{ID: "run", Image: "app:1", Snapshot: containerd.SnapshotKey{"overlayfs", "sha256:top"}}})
@@ -67,6 +68,7 @@ func TestRead(t *testing.T) {
 			{Key: "moby/1/sha256:base", ID: 1, Kind: containerd.Committed, Size: 100, Inodes: 3},
 			{Key: "moby/2/sha256:top", ID: 2, Kind: containerd.Committed, Parent: "moby/1/sha256:base"},
 			{Key: "moby/3/" + cid, ID: 300, Kind: containerd.Active},
+			{Key: "moby/4/" + strings.Repeat("f", 64), ID: 4, Kind: containerd.Active},
 		}},
 	})
 }
@@ -136,7 +138,7 @@ func TestDamage(t *testing.T) {
 				assert.Assert(t, len(s.Snapshotters[1].Rows) == 0 && !s.Snapshotters[1].Read)
 			} else {
 				assert.Equal(t, len(s.Namespaces), 0)
-				assert.Equal(t, len(s.Snapshotters[1].Rows), 3)
+				assert.Equal(t, len(s.Snapshotters[1].Rows), 4)
 			}
 		})
 	}

@@ -36,6 +36,9 @@ var stored = map[string][2]string{
 	snapshots + "1":                          {"images", `layer 1 of 2 of image app:1, created by "COPY a /a"; needed by container web`},
 	snapshots + "2/fs/b":                     {"images", `layer 2 of 2 of image app:1, created by "RUN make"; needed by container web`},
 	snapshots + "300":                        {"writable layers", "writable layer of container web"},
+	blobs + "g":                              {"images", "content; needed by image app:1"},
+	blobs + "h":                              {"not judged", "content; needed by image ffffffffffff"},
+	snapshots + "4":                          {"not judged", "snapshot ffffffffffff; needed by lease ffffffffffff"},
 	snapshots + "7":                          {"not judged", "unsure: nothing is known of it"},
 	snapshots + "new-1":                      {"temporary files", "temporary files of containerd"},
 	"by-hand":                                {"unknown", "unsure: nothing is known of it"},
@@ -60,7 +63,9 @@ func aContainerd(t *testing.T, below bool) (*testkit.Case, *containerd.Root) {
 		root.Below = "containerd/daemon"
 		root.Path = filepath.Join(c.Dir, root.Below)
 	}
-	assert.NilError(t, testkit.Containerd(root.Path, id))
+	image, err := c.Expand("{image app}")
+	assert.NilError(t, err)
+	assert.NilError(t, testkit.Containerd(root.Path, id, image))
 	disk, err := tree.Open(root.Path)
 	assert.NilError(t, err)
 	t.Cleanup(func() { _ = disk.Close() })

@@ -23,7 +23,7 @@ const (
 var ContainerdTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // containerdMeta is a metadata database as text; see [WriteBolt]. CID is the
-// container's id.
+// container's id, IMAGE the image's, and GONE that of one that is not there.
 const containerdMeta = `
 v1/version=#4
 v1/k8s.io/images/pause:1/target/digest=sha256:p
@@ -46,6 +46,12 @@ v1/moby/snapshots/overlayfs/sha256:top/parent=sha256:base
 v1/moby/snapshots/overlayfs/CID/name=moby/3/CID
 v1/moby/snapshots/overlayfs/CID/parent=sha256:top
 v1/moby/leases/CID/snapshots/overlayfs/CID=
+v1/moby/snapshots/overlayfs/GONE/name=moby/4/GONE
+v1/moby/leases/GONE/snapshots/overlayfs/GONE=
+v1/moby/content/blob/sha256:g/size=#1
+v1/moby/content/blob/sha256:h/size=#1
+v1/moby/leases/moby-image-sha256:IMAGE/content/sha256:g=
+v1/moby/leases/moby-image-sha256:GONE/content/sha256:h=
 v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/labels/containerd.io/gc.flat=t
 v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/content/sha256:b=
 v1/moby/leases/xp25yys6oiu6ly8sq22vgeun2/ingests/ref=
@@ -64,6 +70,8 @@ v1/snapshots/moby/2/sha256:top/kind=!3
 v1/snapshots/moby/2/sha256:top/parent=moby/1/sha256:base
 v1/snapshots/moby/3/CID/id=%300
 v1/snapshots/moby/3/CID/kind=!2
+v1/snapshots/moby/4/GONE/id=%4
+v1/snapshots/moby/4/GONE/kind=!2
 v1/parents/x=
 `
 
@@ -73,16 +81,19 @@ var containerdFiles = map[string]string{
 	"blobs/sha256/m": `{"config":{"digest":"sha256:c"},"layers":[{"digest":"sha256:l"}]}`,
 	"blobs/sha256/c": `{"config":{},"history":[{"created_by":"COPY a /a # buildkit"},{"empty_layer":true},{"created_by":"RUN /bin/sh -c make # buildkit"}]}`,
 	"blobs/sha256/l": "layer", "blobs/sha256/b": "build", "blobs/sha256/n": "named by none", "blobs/sha256/o": "on record nowhere", "blobs/sha256/p": "pause",
+	"blobs/sha256/g": "of a graphdriver's image", "blobs/sha256/h": "of one that is gone", "snapshots/4/fs/x": "x",
 	fmt.Sprintf("ingest/%x/data", sha256.Sum256([]byte("1-ref"))): "half",
 	"snapshots/1/fs/a": "a", "snapshots/2/fs/b": "b", "snapshots/300/fs/w": "w", "snapshots/7/fs/x": "x", "snapshots/new-1/fs/x": "x",
 	"by-hand/x": "x", "io.containerd.runtime.v2.task/moby/run/config": "{}",
 }
 
-// Containerd makes the root of a containerd that has a container on record.
-func Containerd(dir, cid string) error {
+// Containerd makes the root of a containerd that has a container on record, and
+// content of an image whose layers are a storage driver's.
+func Containerd(dir, container, image string) error {
+	ids := strings.NewReplacer("CID", container, "IMAGE", image, "GONE", strings.Repeat("f", 64))
 	problems := []error{
-		WriteBolt(filepath.Join(dir, ContainerdMeta), strings.ReplaceAll(containerdMeta, "CID", cid)),
-		WriteBolt(filepath.Join(dir, ContainerdRows), strings.ReplaceAll(containerdRows, "CID", cid)),
+		WriteBolt(filepath.Join(dir, ContainerdMeta), ids.Replace(containerdMeta)),
+		WriteBolt(filepath.Join(dir, ContainerdRows), ids.Replace(containerdRows)),
 		os.MkdirAll(filepath.Join(dir, "io.containerd.snapshotter.v1.native"), 0o700),
 	}
 	for name, text := range containerdFiles {
