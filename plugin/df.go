@@ -142,12 +142,19 @@ func (r *usageRows) remarks(w io.Writer) error {
 		lines = append(lines, "Logs without a limit: "+some(names)+". For containers made from now on, in daemon.json:\n"+
 			`    "log-opts": {"max-size": "10m", "max-file": "3"}`)
 	}
+	var others []string
 	for _, part := range r.parts() {
 		for _, i := range part.ledger.Items {
+			if i.Account == space.Namespaces {
+				others = append(others, scan.Printable(i.Name))
+			}
 			if !i.Complete {
 				lines = append(lines, "Could not be read to the end: "+scan.Printable(i.Path+": "+i.Problem))
 			}
 		}
+	}
+	if len(others) > 0 {
+		lines = append(lines, "Others than Docker use this containerd too, in the namespaces "+some(others)+".")
 	}
 	lines = append(lines, r.trouble...)
 	switch {

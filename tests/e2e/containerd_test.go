@@ -137,6 +137,7 @@ func (h *host) assertContainerd(t *testing.T, root string, inStore bool) {
 	prefix, at := "", filepath.Join(h.Root, "containerd/daemon")
 	if root != "" {
 		prefix, at = "containerd: ", root
+		assert.Assert(t, strings.Contains(h.command(t, 0, "df").Stdout, "in the namespaces k8s.io."))
 		assert.Assert(t, bills["containerd: other namespaces"].SizeBytes > 0, "%v", bills)
 	}
 	for account := range bills {
