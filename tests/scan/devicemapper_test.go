@@ -129,3 +129,56 @@ func TestThinUnread(t *testing.T) {
 		assert.Equal(t, findings[at].Verdict, scan.Unsure, "%s: %s", name, findings[at].Reason)
 	}
 }
+
+// Where two files name one device, the device that one of them should name is
+// not taken for one without a file.
+func TestThinCopiedFile(t *testing.T) {
+	c, err := testkit.Run(t.TempDir(), "devicemapper", "image app: base\ncontainer web app\nlayer one on base\nlayer two on base\n")
+	assert.NilError(t, err)
+	one, err := c.Expand("devicemapper/metadata/{layer one}")
+	assert.NilError(t, err)
+	two, err := c.Expand("devicemapper/metadata/{layer two}")
+	assert.NilError(t, err)
+	data, err := os.ReadFile(filepath.Join(c.Dir, one))
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(filepath.Join(c.Dir, two), data, 0o600))
+	_, findings := testkit.Judge(t, c)
+	for _, f := range findings {
+		assert.Assert(t, !f.Unrecorded(), "%s is %s", f.ID, f.Verdict)
+	}
+}
+
+// Before 1.10 nothing but its metadata file tells whose a device is.
+func TestThinUnrecordedBefore110(t *testing.T) {
+	c, _ := testkit.Unpack(t, "../testdata/roots", "devicemapper-1.6.2")
+	_, findings := testkit.Judge(t, c)
+	at := slices.IndexFunc(findings, func(f scan.Finding) bool { return f.Verdict == scan.Orphan && f.Type == scan.TypeLayer })
+	assert.Assert(t, at >= 0)
+	for _, o := range findings[at].Parts {
+		assert.NilError(t, os.Remove(filepath.Join(c.Dir, o.Path())))
+	}
+	_, findings = testkit.Judge(t, c)
+	lost := 0
+	for _, f := range findings {
+		if f.Unrecorded() {
+			lost++
+			assert.Equal(t, f.Verdict, scan.Unsure, "%s: %s", f.ID, f.Reason)
+		}
+	}
+	assert.Assert(t, lost > 0)
+}
+
+// A mount record of which nothing is left but the record is damaged.
+func TestThinRecordAlone(t *testing.T) {
+	c, err := testkit.Run(t.TempDir(), "devicemapper", "image app: base\ncontainer web app\ncontainer leak app\nrm containers/{container leak}\n")
+	assert.NilError(t, err)
+	leak, err := c.Expand("{container leak}")
+	assert.NilError(t, err)
+	id, err := os.ReadFile(filepath.Join(c.Dir, "image/devicemapper/layerdb/mounts", leak, "mount-id"))
+	assert.NilError(t, err)
+	assert.NilError(t, os.Remove(filepath.Join(c.Dir, "devicemapper/metadata", string(id))))
+	_, findings := testkit.Judge(t, c)
+	at := slices.IndexFunc(findings, func(f scan.Finding) bool { return f.ID == leak })
+	assert.Assert(t, at >= 0)
+	assert.Equal(t, findings[at].Verdict, scan.Damaged, findings[at].Reason)
+}
