@@ -24,9 +24,10 @@ func newRemoveCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 		Aliases: []string{"remove"},
 		Short:   "Remove one or more orphans",
 		Long: "Remove the orphans that you name, also those that prune leaves to you: what holds\n" +
-			"data that nobody can make again, and what was restored. Anything that is not an\n" +
-			"orphan is refused, with the reason; --force skips the prompt and nothing else. What\n" +
-			"nobody can make again has its name typed, and does not go by force.\n" +
+			"data that nobody can make again, what was restored, and, while Docker is stopped,\n" +
+			"datasets of zfs. Anything that is not an orphan is refused, with the reason; --force\n" +
+			"skips the prompt and nothing else. What nobody can make again has its name typed,\n" +
+			"and does not go by force.\n" +
 			"An ID may be cut, and have its type before it: layer:3f9c. It works without a\n" +
 			"daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),

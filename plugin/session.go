@@ -16,6 +16,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/source"
+	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
 // A session is what a command that removes or brings back works with: the
@@ -82,6 +83,7 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 	closers = append(closers, closeDisk)
 	s.Runner = &prune.Runner{
 		Tree: in.Tree, Disk: disk, Look: o.looker(dockerCLI, nil), Policy: options.policy, Now: time.Now, Report: options.report,
+		ZFS: zfs.Zfs,
 	}
 	if in.Daemon != nil {
 		s.Volumes = prune.VolumesOf(dockerCLI.Client())

@@ -114,7 +114,7 @@ func (x *run) free(ctx context.Context) error {
 		switch {
 		case s.Remover == journal.Quarantine:
 			x.end(i, journal.Quarantined, "")
-		case s.Remover == journal.Device:
+		case s.Remover == journal.Device, s.Remover == journal.Dataset:
 			x.freeDevices(ctx, i)
 		case err != nil && x.Aside(x.id, s):
 			x.end(i, journal.Left, err.Error())

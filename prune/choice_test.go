@@ -219,7 +219,7 @@ func TestSavedPlan(t *testing.T) {
 			"{}":                                    "not a saved plan",
 			"null":                                  "not a saved plan",
 			`{"format": 2, "plan": {"version": 1}}`: "written by another version",
-			`{"format": 1, "plan": {"version": 2}}`: "written by another version",
+			`{"format": 1, "plan": {"version": 3}}`: "written by another version",
 			`{"format": 1, "plan": {"version": 1, "steps": [{"id": 1}]}}`: "step 1: not a step",
 			`{"format": 1, "plan": {"version": 1, "steps": [{"id": 7}]}}`: "step 7: not a step",
 		} {

@@ -44,8 +44,11 @@ type ThinDevice struct {
 }
 
 // errAwake is the error of a thin device that is to be freed while a daemon
-// may use its pool.
-var errAwake = awakeError{errors.New("a thin device is deleted only while Docker is stopped")}
+// may use its pool, errAwakeDataset that of a dataset.
+var (
+	errAwake        = awakeError{errors.New("a thin device is deleted only while Docker is stopped")}
+	errAwakeDataset = awakeError{errors.New("a dataset is destroyed only while Docker is stopped")}
+)
 
 // An awakeError is that of what has to wait until Docker is stopped.
 type awakeError struct{ error }
@@ -69,6 +72,19 @@ func (r *Runner) devices(run string, s *Step) []int {
 		}
 	}
 	return moves
+}
+
+// awake is an error if a step took what may be freed only while no daemon runs,
+// and one does.
+func (r *Runner) awake(run string, s *Step) error {
+	switch {
+	case r.Pool != nil:
+	case len(r.datasets(run, s)) > 0:
+		return errAwakeDataset
+	case len(r.devices(run, s)) > 0:
+		return errAwake
+	}
+	return nil
 }
 
 // ready skips the steps that delete devices if the pool is in no state for it.
@@ -122,7 +138,7 @@ func (r *Runner) deleteDevices(ctx context.Context, run string, s *Step) error {
 			err = r.unnamed(path.Dir(s.Moves[m].From), device.ID)
 		}
 		if err == nil {
-			_, err = r.alone(ctx, run)
+			_, err = r.alone(ctx, run, errAwake)
 		}
 		if err == nil {
 			err = r.Pool.Delete(ctx, device)
@@ -150,7 +166,7 @@ func (x *run) deleteBare(ctx context.Context, run string, s *Step) error {
 		return fmt.Errorf("%s: %w", o.Name, err)
 	}
 	device.ID, device.Made = uint32(id), o.Note().Handle.Made
-	seen, err := x.alone(ctx, run)
+	seen, err := x.alone(ctx, run, errAwake)
 	if err != nil {
 		return err
 	}
@@ -160,14 +176,15 @@ func (x *run) deleteBare(ctx context.Context, run string, s *Step) error {
 	return x.Pool.Delete(ctx, device)
 }
 
-// alone looks once more, and that nobody works with the data root.
-func (r *Runner) alone(ctx context.Context, run string) (*Sight, error) {
+// alone looks once more, and that nobody works with the data root. The error is
+// awake if a daemon does.
+func (r *Runner) alone(ctx context.Context, run string, awake error) (*Sight, error) {
 	seen, err := r.Look(ctx, run, nil, func(*scan.Object) *scan.Usage { return nil })
 	if err != nil {
 		return nil, err
 	}
 	if seen.Graph.Host.Online || seen.Graph.Host.Owner != nil {
-		return nil, errAwake
+		return nil, awake
 	}
 	return seen, Idle(seen.Graph)
 }

@@ -35,7 +35,8 @@
 // to it: every change by hand is one of its few methods.
 //
 // A layer that is a thin device is taken by its metadata file; a [Pool] deletes
-// the device where that is freed, and only while no daemon runs.
+// the device where that is freed, and only while no daemon runs. A dataset of zfs
+// is taken by being renamed in its pool, and destroyed where it is freed.
 //
 // What a running daemon lists of volumes goes by the daemon ([Volumes]), which
 // unlinks at once. So to take such a volume is to give its files second names in

@@ -12,12 +12,13 @@ import (
 )
 
 // A medium that the daemon's driver keeps a state of its own about must not be
-// touched beside it: thin devices, datasets. A layer of such a medium that no
+// touched beside it: thin devices, datasets. A thin device's layer that no
 // record names is given a record of a layer that is being removed. The daemon
 // deletes what such records name when it stops in order, from 20.10 on (moby
 // layer_store.go, Cleanup), and asks nobody. So a mark is withdrawn by every
 // later run before it looks, which sets it again if it may; it is never set
-// for what may be a container's (rule 11).
+// for what may be a container's (rule 11), nor of a dataset: another daemon may
+// have its layers below the same one (moby#40036), and nothing here tells.
 
 // marker is the record that marks a layer. Its name follows from the layer's:
 // there is one mark of a layer, whoever sets it.

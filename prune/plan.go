@@ -60,6 +60,9 @@ func NewPlan(g *scan.Graph, findings []scan.Finding, o Options) Plan {
 			s.Moves = moves(&s)
 			s.Pins = pins(g, &s)
 		}
+		if slices.ContainsFunc(s.Moves, func(m journal.Move) bool { return m.Dataset.Name != "" }) {
+			p.Version = journal.DatasetsVersion
+		}
 		p.Steps = append(p.Steps, s)
 	}
 	d.link(&p)
@@ -82,7 +85,9 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 	case d.purge:
 		return d.free(f)
 	case f.Type == scan.TypeRWLayer, f.Type == scan.TypeContainer, f.Type == scan.TypeBackend, f.Type == scan.TypeBuild, isVolume(f.Type), f.OfPlugin(),
-		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old): // rule 11: it may be a container's, or an image's whose only record is lost
+		// Rule 11: it may be a container's, or an image's whose only record is lost,
+		// or another daemon's that has its layers in the same dataset.
+		f.Type == scan.TypeLayer && (f.MayBeContainers() || d.old || madeOf(f, scan.Dataset)):
 		return journal.Quarantine
 	}
 	return d.free(f)
@@ -90,7 +95,10 @@ func (d *draft) remover(f *scan.Finding) journal.Remover {
 
 // free is how a finding goes that is freed at once.
 func (d *draft) free(f *scan.Finding) journal.Remover {
-	if apart(f) {
+	switch {
+	case madeOf(f, scan.Dataset):
+		return journal.Dataset
+	case apart(f):
 		return journal.Device
 	}
 	return journal.Free
@@ -110,6 +118,11 @@ func apart(f *scan.Finding) bool {
 	})
 }
 
+// madeOf reports whether a part of a finding is of a medium.
+func madeOf(f *scan.Finding, m scan.Medium) bool {
+	return slices.ContainsFunc(f.Parts, func(o *scan.Object) bool { return o.Medium == m })
+}
+
 // moves lists what goes by hand: the data first, then the links that lead to
 // it, the record last, so that a scan still finds a thing of which only a part
 // has gone. Of a registered layer the record goes first: to a daemon that is
@@ -121,6 +134,9 @@ func moves(s *Step) []journal.Move {
 	files := map[string]bool{}
 	for _, o := range s.Objects {
 		m := journal.Move{From: o.Path(), Is: journal.IdentityOf(o.Stamp, o.Note().Subvolume)}
+		if o.Medium == scan.Dataset {
+			m = journal.Move{From: o.Path(), Dataset: datasetOf(o)}
+		}
 		if o.Kind == scan.KindLayer || o.Kind == scan.KindPart || o.Kind == scan.KindBackend && o.Name == s.Backend {
 			data = append(data, m)
 			files[m.From] = o.Medium == scan.File

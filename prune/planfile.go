@@ -57,7 +57,7 @@ func Load(name string) (*Saved, error) {
 	switch {
 	case s.Plan == nil:
 		return nil, fmt.Errorf("%s: not a saved plan", name)
-	case s.Format != planFormat || s.Plan.Version != journal.PlanVersion:
+	case s.Format != planFormat || s.Plan.Version != journal.PlanVersion && s.Plan.Version != journal.DatasetsVersion:
 		return nil, fmt.Errorf("%s: format %d.%d: written by another version of docker orphans", name, s.Format, s.Plan.Version)
 	}
 	for i := range s.Plan.Steps {
@@ -165,7 +165,7 @@ func (x *index) since(s *Step) string {
 		at := slices.IndexFunc(s.Objects, func(p *scan.Object) bool { return p.Node == o.Node })
 		was := s.Objects[at]
 		if was.Stamp.Inode != o.Stamp.Inode || was.Note().Subvolume != o.Note().Subvolume || !was.Stamp.Birth.Equal(o.Stamp.Birth) ||
-			!was.Stamp.Change.Equal(o.Stamp.Change) || !slices.Equal(was.Paths(), o.Paths()) {
+			!was.Stamp.Change.Equal(o.Stamp.Change) || !sameHandle(was, o) || !slices.Equal(was.Paths(), o.Paths()) {
 			return "it has changed since the plan was saved"
 		}
 	}

@@ -94,12 +94,12 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 	if s.Remover == journal.Link {
 		return r.recoverLinked(ctx, run, s)
 	}
-	freed := run.Taken(s.ID) && (s.Remover == journal.Free || s.Remover == journal.Device) || run.Purged(s.ID)
+	freed := run.Taken(s.ID) && !s.Waits() || run.Purged(s.ID)
 	switch {
 	case bare(s): // whether it is gone the next scan finds out
 		return o, nil
-	case freed && r.Pool == nil && len(r.devices(run.ID, s)) > 0:
-		return Outcome{Step: s.ID, End: journal.Left, Reason: errAwake.Error()}, nil
+	case freed && r.awake(run.ID, s) != nil:
+		return Outcome{Step: s.ID, End: journal.Left, Reason: r.awake(run.ID, s).Error()}, nil
 	case !r.Aside(run.ID, s):
 		if freed {
 			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}
@@ -133,9 +133,8 @@ func (r *Runner) superseded(run string, s *Step) bool {
 		return false
 	}
 	for m := range s.Moves {
-		_, err := r.Tree.Stat(s.Place(run, m))
 		record := s.Moves[m].From == s.Objects[0].Path()
-		if !record && !errors.Is(err, fs.ErrNotExist) {
+		if !record && r.lies(run, s, m) {
 			return false
 		}
 	}

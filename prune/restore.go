@@ -104,29 +104,38 @@ func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
 		}
 	}
 	for m := range h.Step.Moves {
-		mv := &h.Step.Moves[m]
-		if _, err := r.Tree.Stat(h.Step.Place(h.Run.ID, m)); errors.Is(err, fs.ErrNotExist) {
+		if !r.lies(h.Run.ID, h.Step, m) {
 			continue
 		}
-		to := target(h.Step, m, as)
-		if _, err := r.Tree.Stat(to); !errors.Is(err, fs.ErrNotExist) {
-			if err == nil {
-				err = fmt.Errorf("%s: something else is there now", to)
-			}
-			if isVolume(h.Step.Type) {
-				err = takenError{err}
-			}
-			return err
-		}
-		dir := path.Dir(mv.From)
-		if above := nesting(mv.From); len(above) > 0 {
-			dir = path.Dir(above[len(above)-1])
-		}
-		if _, err := r.Tree.Stat(dir); err != nil {
+		if err := r.room(h.Step, m, as); err != nil {
 			return err
 		}
 	}
 	return r.needs(h)
+}
+
+// room checks that a move can be taken back.
+func (r *Runner) room(s *Step, m int, as string) error {
+	mv := &s.Moves[m]
+	if mv.Dataset.Name != "" {
+		return r.vacant(mv.Dataset.Name)
+	}
+	to := target(s, m, as)
+	if _, err := r.Tree.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = fmt.Errorf("%s: something else is there now", to)
+		}
+		if isVolume(s.Type) {
+			err = takenError{err}
+		}
+		return err
+	}
+	dir := path.Dir(mv.From)
+	if above := nesting(mv.From); len(above) > 0 {
+		dir = path.Dir(above[len(above)-1])
+	}
+	_, err := r.Tree.Stat(dir)
+	return err
 }
 
 // needs checks that what a step needs is there or comes back with it.
@@ -134,9 +143,10 @@ func (r *Runner) needs(h Held) error {
 	if h.Step.Damaged || h.Step.Type == scan.TypeImageLayer {
 		return nil // taken to repair what is broken, and put back as broken as it was
 	}
-	own := map[string]bool{}
+	own, datasets := map[string]bool{}, false
 	for _, m := range h.Step.Moves {
 		own[m.From] = true
+		datasets = datasets || m.Dataset.Name != ""
 	}
 	for _, ref := range h.Step.Refs {
 		if own[ref.To.Name] || ref.Why.Leads() {
@@ -144,6 +154,9 @@ func (r *Runner) needs(h Held) error {
 		}
 		switch ref.To.Kind {
 		case scan.KindLayer, scan.KindLink, scan.KindChain:
+			if datasets && ref.To.Kind == scan.KindLayer {
+				continue // what a dataset is a clone of is there: zfs sees to that
+			}
 			if err := r.there(ref.To); err != nil {
 				return fmt.Errorf("it needs %s: %w", ref.To.Name, err)
 			}
@@ -183,8 +196,8 @@ func (r *Runner) Purge(ctx context.Context, held []Held) (purged []Held, err err
 }
 
 func (r *Runner) purge(ctx context.Context, h Held) error {
-	if r.Pool == nil && len(r.devices(h.Run.ID, h.Step)) > 0 {
-		return errAwake // nothing is announced that cannot be done now
+	if err := r.awake(h.Run.ID, h.Step); err != nil {
+		return err // nothing is announced that cannot be done now
 	}
 	if err := r.append(h.Run.ID, journal.Record{Kind: journal.Purge, Steps: []int{h.Step.ID}}); err != nil {
 		return err
@@ -202,6 +215,9 @@ func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
 	if err := r.deleteDevices(ctx, run, s); err != nil {
 		return err
 	}
+	if err := r.destroyDatasets(ctx, run, s); err != nil {
+		return err
+	}
 	for m := range s.Moves {
 		place := s.Place(run, m)
 		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {
@@ -215,11 +231,11 @@ func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
 }
 
 // Expired are those of the quarantine whose time has come, and that can go as
-// things are: a thin device only while no daemon runs.
+// things are: a thin device or a dataset only while no daemon runs.
 func Expired(held []Held, now time.Time, online bool) []Held {
 	var due []Held
 	for _, h := range held {
-		if online && slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return o.Medium == scan.ThinDevice }) {
+		if online && slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return o.Medium.Apart() }) {
 			continue
 		}
 		if !h.Run.Until.IsZero() && !now.Before(h.Run.Until) || h.Run.Purged(h.Step.ID) {

@@ -10,6 +10,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/process"
+	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
 // A Policy is how carefully a run goes about it. The defaults are the least
@@ -56,7 +57,8 @@ type Runner struct {
 	Disk  Disk
 	Look  Looker
 	Adopt Adopter // nil: no daemon runs
-	Pool  Pool    // nil: a daemon runs, and no thin device is touched beside it
+	Pool  Pool    // nil: a daemon runs, and no thin device or dataset is deleted beside it
+	ZFS   zfs.Runner
 	// Volumes is the daemon as it removes and makes volumes; nil: none runs.
 	Volumes Volumes
 	Policy  Policy

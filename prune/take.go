@@ -82,7 +82,7 @@ func (x *run) takeStep(ctx context.Context, i int) error {
 		return err
 	}
 	for m := range s.Moves {
-		if err := x.move(s, m); err != nil {
+		if err := x.move(ctx, s, m); err != nil {
 			if back := x.putBack(x.id, s, ""); back != nil {
 				return fmt.Errorf("%w; and could not be put back: %w: %w", err, back, errStop)
 			}
@@ -113,8 +113,11 @@ func nesting(name string) []string {
 
 // move makes one move, if what lies there is still what was confirmed. Should
 // it be swapped between the look and the rename, it is swapped back.
-func (x *run) move(s *Step, m int) error {
+func (x *run) move(ctx context.Context, s *Step, m int) error {
 	mv := &s.Moves[m]
+	if mv.Dataset.Name != "" {
+		return x.moveDataset(ctx, s, m)
+	}
 	if err := x.same(s, mv); err != nil {
 		return err
 	}
@@ -195,21 +198,29 @@ func (r *Runner) putBack(run string, s *Step, as string) error {
 		if recordsFirst(s) {
 			m = len(s.Moves) - 1 - m
 		}
-		mv, place := &s.Moves[m], s.Place(run, m)
-		if _, err := r.Tree.Stat(place); errors.Is(err, fs.ErrNotExist) {
+		if !r.lies(run, s, m) {
 			continue
 		}
-		if err := fits(r.Tree, mv, place); err != nil {
-			return err
-		}
-		for _, dir := range slices.Backward(nesting(mv.From)) {
-			if err := r.Disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-				return err
-			}
-		}
-		if err := r.Disk.Rename(place, target(s, m, as)); err != nil {
+		if err := r.moveBack(run, s, m, as); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// moveBack is putBack for one move.
+func (r *Runner) moveBack(run string, s *Step, m int, as string) error {
+	mv, place := &s.Moves[m], s.Place(run, m)
+	if mv.Dataset.Name != "" {
+		return r.returnDataset(mv, s.DatasetPlace(run, m))
+	}
+	if err := fits(r.Tree, mv, place); err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(nesting(mv.From)) {
+		if err := r.Disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return r.Disk.Rename(place, target(s, m, as))
 }

@@ -43,9 +43,15 @@ func (x *index) differs(s *Step, stamps bool) string {
 	}
 	for _, o := range s.Objects {
 		at := slices.IndexFunc(f.Parts, func(p *scan.Object) bool { return p.Node == o.Node })
-		if at < 0 || stamps && f.Parts[at].Stamp != o.Stamp || bare(s) && *f.Parts[at].Note().Handle != *o.Note().Handle {
+		if at < 0 || stamps && f.Parts[at].Stamp != o.Stamp || (stamps || bare(s)) && !sameHandle(f.Parts[at], o) {
 			return "it has changed since it was shown"
 		}
 	}
 	return ""
+}
+
+// sameHandle reports whether their medium knows two objects as the same one.
+func sameHandle(a, b *scan.Object) bool {
+	x, y := a.Note().Handle, b.Note().Handle
+	return x == y || x != nil && y != nil && *x == *y
 }

@@ -82,11 +82,23 @@ func noSpace(err error) error {
 // Aside reports whether anything of a step lies in its places.
 func (r *Runner) Aside(run string, s *Step) bool {
 	for m := range s.Moves {
-		if _, err := r.Tree.Stat(s.Place(run, m)); !errors.Is(err, fs.ErrNotExist) {
+		if r.lies(run, s, m) {
 			return true
 		}
 	}
 	return false
+}
+
+// lies reports whether something is in the place of a move, as far as can be
+// told.
+func (r *Runner) lies(run string, s *Step, m int) bool {
+	var err error
+	if s.Moves[m].Dataset.Name != "" {
+		_, err = r.dataset(s.DatasetPlace(run, m))
+	} else {
+		_, err = r.Tree.Stat(s.Place(run, m))
+	}
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // tidy takes away the places of a run that are empty. Those that are not stay.

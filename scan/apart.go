@@ -24,9 +24,9 @@ func (f *Finding) stays(h *Host, o *Object) string {
 		return ""
 	case h.Online && f.Type == TypeImageLayer:
 		return "" // it takes the chain, and lets it go
-	case o.Medium == Dataset:
-		return fmt.Sprintf("removing a %s is not supported yet", o.Medium)
-	case h.Online && f.Type == TypeLayer && !f.MayBeContainers() && h.CollectsMarked():
+	case o.Medium == Dataset && !h.Online:
+		return ""
+	case o.Medium == ThinDevice && h.Online && f.Type == TypeLayer && !f.MayBeContainers() && h.CollectsMarked():
 		return ""
 	case h.Online:
 		return fmt.Sprintf("a %s goes by hand only while Docker is stopped", o.Medium)

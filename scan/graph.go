@@ -123,6 +123,8 @@ func (m Medium) Apart() bool { return m == ThinDevice || m == Dataset }
 type Handle struct {
 	Name string `json:"name"` // the number of a thin device in its pool; the whole name of a dataset
 	Made uint64 `json:"made"` // what tells it from another of that name: the pool's transaction that made the device; the guid of the dataset
+	// Origin is the snapshot that a dataset began as; "" for none.
+	Origin string `json:"origin,omitempty"`
 	// Foreign says that the pool is not made of the data root's own files, so
 	// that nothing there tells whose the device is.
 	Foreign bool `json:"foreign,omitempty"`

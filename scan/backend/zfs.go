@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/tool"
 	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
@@ -59,11 +60,17 @@ func enumerateZFS(ctx context.Context, in *scan.Input, g *scan.Graph) error {
 		g.Doubt(d)
 		return err
 	}
+	aside, err := asideDatasets(in.Tree, all)
+	if err != nil {
+		return err
+	}
 	layers := 0
 	for i := range all {
 		d := &all[i]
 		if name, ok := strings.CutPrefix(d.Name, parent+"/"); ok && !strings.ContainsAny(name, "/@") {
-			g.Add(zfsObject(d, name))
+			if !aside[d.GUID] {
+				g.Add(zfsObject(d, name))
+			}
 			if scan.IsLayerID(name) {
 				layers++
 			}
@@ -82,12 +89,43 @@ func enumerateZFS(ctx context.Context, in *scan.Input, g *scan.Graph) error {
 	return nil
 }
 
+// asideDatasets gives the datasets that runs of ours have put aside the names
+// that they had, and so their snapshots: what lies on what is as it was. It
+// tells their guids; what quarantines them adds them.
+func asideDatasets(tree scan.Tree, all []zfs.Dataset) (map[uint64]bool, error) {
+	runs, err := journal.Read(tree)
+	if err != nil {
+		return nil, err
+	}
+	was := map[string]*journal.DatasetIdentity{} // by what it may be called now
+	for _, run := range runs {
+		for i := 0; run.Plan != nil && i < len(run.Plan.Steps); i++ {
+			run.Plan.Steps[i].Datasets(run.ID, was)
+		}
+	}
+	aside, names := map[uint64]bool{}, map[string]string{}
+	for i := range all {
+		if d := was[all[i].Name]; d != nil && d.GUID == all[i].GUID {
+			aside[d.GUID], names[all[i].Name] = true, d.Name
+		}
+	}
+	for i := range all {
+		for _, name := range []*string{&all[i].Name, &all[i].Origin} {
+			dataset, _, _ := strings.Cut(*name, "@")
+			if old, ok := names[dataset]; ok {
+				*name = old + strings.TrimPrefix(*name, dataset)
+			}
+		}
+	}
+	return aside, nil
+}
+
 // zfsObject is the object of a dataset directly below the parent.
 func zfsObject(d *zfs.Dataset, name string) scan.Object {
 	o := scan.Object{Node: zfsLayer(name), Backend: "zfs", Medium: scan.Dataset}
 	n := o.Annotate()
 	latest := d.Created.Add(time.Second - 1) // zfs tells whole seconds; a daemon may have started in this one
-	n.Handle, n.Created = &scan.Handle{Name: d.Name, Made: d.GUID}, &latest
+	n.Handle, n.Created = &scan.Handle{Name: d.Name, Made: d.GUID, Origin: d.Origin}, &latest
 	if !scan.IsLayerID(name) {
 		o.Name = zfsDir + "/" + scan.Printable(name)
 		o.Unrecognised = "no graphdriver gives such a name"
@@ -105,7 +143,7 @@ func zfsEdges(g *scan.Graph, parent string, d *zfs.Dataset) {
 		switch {
 		case deeper:
 			o.Unrecognised = "another dataset lies in it: " + scan.Printable(d.Name)
-		case isSnapshot && !isNumber(snapshot):
+		case isSnapshot && !zfs.IsDockers(snapshot):
 			o.Unrecognised = "somebody took a snapshot of it: " + scan.Printable(d.Name)
 		}
 	}

@@ -60,7 +60,7 @@ func TestParseRefuses(t *testing.T) {
 		"no plan":          string(journalOf(t, Record{Kind: Looked})),
 		"two plans":        good + good,
 		"another version":  strings.Replace(good, `{"version":1`, `{"version":2`, 1),
-		"another plan":     strings.Replace(good, `"plan":{"version":1`, `"plan":{"version":2`, 1),
+		"another plan":     strings.Replace(good, `"plan":{"version":1`, `"plan":{"version":3`, 1),
 		"unknown record":   good + `{"version":1,"record":"sing"}` + "\n",
 		"step not in plan": good + `{"version":1,"record":"purge","steps":[2]}` + "\n",
 		"name of a volume": good + `{"version":1,"record":"restore","steps":[1],"as":"../etc"}` + "\n",

@@ -9,8 +9,11 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
-// PlanVersion is the version of a plan's form on disk.
-const PlanVersion = 1
+// The versions of a plan's form on disk.
+const (
+	PlanVersion     = 1
+	DatasetsVersion = 2 // it moves datasets: who knows only version 1 would find them gone
+)
 
 // A Remover is a way in which a finding goes.
 type Remover string
@@ -21,6 +24,7 @@ const (
 	Quarantine Remover = "quarantine" // renamed to where it waits to be restored or freed
 	Free       Remover = "free"       // renamed aside, and unlinked after the second look
 	Device     Remover = "device"     // its record renamed aside, and its thin devices deleted after the second look, while no daemon runs
+	Dataset    Remover = "dataset"    // renamed aside in its pool, its record too, and destroyed after the second look, while no daemon runs
 	Marker     Remover = "marker"     // left to the daemon, which deletes what is marked as being removed when it stops (20.10 on)
 	Link       Remover = "link"       // a volume: its files get second names where it waits to be restored or freed, then the daemon removes it
 	Daemon     Remover = "daemon"     // a volume: the daemon removes it, for good
@@ -72,6 +76,17 @@ type Move struct {
 	From   string   `json:"from"`             // below the data root
 	Target string   `json:"target,omitempty"` // of a symbolic link: what it must lead to
 	Is     Identity `json:"is,omitzero"`      // what must lie there; zero for a link, which its target tells
+	// Dataset is what goes where no file does: From is then where the driver
+	// mounts it.
+	Dataset DatasetIdentity `json:"dataset,omitzero"`
+}
+
+// A DatasetIdentity is what a dataset of a pool is recognised by.
+type DatasetIdentity struct {
+	Name    string `json:"name"` // the whole name
+	GUID    uint64 `json:"guid"` // no other ever has it
+	Created int64  `json:"created"`
+	Origin  string `json:"origin,omitempty"` // the snapshot that it began as
 }
 
 // An Identity is what a directory or file is recognised by, also after the
@@ -102,13 +117,35 @@ func (s *Step) Waits() bool { return s.Remover == Quarantine || s.Remover == Lin
 const maxName = 255
 
 // Place is where a run puts what a move of a step takes, below the data root.
+//
+// A dataset stays in its pool, below the same parent. The driver asks for
+// datasets by the names of its layers only, and so never for such a one. As
+// any dataset there it is known by where the driver would mount it.
 func (s *Step) Place(run string, move int) string {
+	if s.Moves[move].Dataset.Name != "" {
+		return path.Join(path.Dir(s.Moves[move].From), fmt.Sprintf("docker-orphans-%s-%d.%d", run, s.ID, move))
+	}
 	dir := "trash"
-	if s.Waits() || s.Remover == Device { // the trash goes as a whole, at once
+	if s.Waits() || s.Remover == Device || s.Remover == Dataset { // the trash goes as a whole, at once
 		dir = "held"
 	}
 	name := fmt.Sprintf("%d.%d=%s", s.ID, move, path.Base(s.Moves[move].From))
 	return path.Join(RunDir(run), dir, name[:min(len(name), maxName)])
+}
+
+// DatasetPlace is the name of the dataset that is in the place of a move that
+// moves one.
+func (s *Step) DatasetPlace(run string, move int) string {
+	return path.Join(path.Dir(s.Moves[move].Dataset.Name), path.Base(s.Place(run, move)))
+}
+
+// Datasets adds the datasets that a step moves, by their names in its places.
+func (s *Step) Datasets(run string, to map[string]*DatasetIdentity) {
+	for m := range s.Moves {
+		if d := &s.Moves[m].Dataset; d.Name != "" {
+			to[s.DatasetPlace(run, m)] = d
+		}
+	}
 }
 
 // Step returns the step of a number, or nil.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -103,7 +105,7 @@ func (run *Run) add(r *Record) error {
 	case r.Kind != Begun:
 	case r.Plan == nil:
 		return errors.New("no plan")
-	case r.Plan.Version != PlanVersion:
+	case r.Plan.Version != PlanVersion && r.Plan.Version != DatasetsVersion:
 		return fmt.Errorf("plan version %d: written by another version of docker orphans", r.Plan.Version)
 	}
 	for _, id := range r.Steps {
@@ -155,6 +157,9 @@ func (run *Run) begin(r *Record) error {
 		}
 		for _, m := range s.Moves {
 			paths = append(paths, m.From)
+			if d := m.Dataset.Name; d != "" && (path.Dir(d) == "." || path.Base(d) != path.Base(m.From) || strings.ContainsAny(d, "@#\n\t")) {
+				return fmt.Errorf("step %d: %q is not the dataset of %q", s.ID, d, m.From)
+			}
 		}
 		for _, p := range paths {
 			if !below(p) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
@@ -36,7 +37,7 @@ func quarantineOf(read func(scan.Tree) ([]*journal.Run, error)) *scan.Source {
 				})
 				return "", err
 			}
-			q := &quarantine{in: in, g: g}
+			q := &quarantine{in: in, g: g, datasets: sync.OnceValues(func() (map[string]uint64, error) { return datasets(ctx, in) })}
 			return q.all(ctx, runs)
 		},
 	}
@@ -44,9 +45,10 @@ func quarantineOf(read func(scan.Tree) ([]*journal.Run, error)) *scan.Source {
 
 // quarantine is one reading of all runs.
 type quarantine struct {
-	in   *scan.Input
-	g    *scan.Graph
-	held int
+	in       *scan.Input
+	g        *scan.Graph
+	held     int
+	datasets func() (map[string]uint64, error) // by name: their guids
 }
 
 func (q *quarantine) all(ctx context.Context, runs []*journal.Run) (string, error) {
@@ -70,15 +72,13 @@ func (q *quarantine) all(ctx context.Context, runs []*journal.Run) (string, erro
 func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 	places := map[string]string{} // path of an object → where it is now
 	for i := range s.Moves {
-		place := s.Place(run.ID, i)
-		_, err := q.in.Tree.Stat(place)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		there, err := q.lies(run, s, i)
 		if err != nil {
 			return err
 		}
-		places[s.Moves[i].From] = place
+		if there {
+			places[s.Moves[i].From] = s.Place(run.ID, i)
+		}
 	}
 	q.shield(run, s)
 	if s.Remover == journal.Link && run.ID == q.in.Run {
@@ -101,6 +101,38 @@ func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 		q.pin(run, s)
 	}
 	return nil
+}
+
+// lies reports whether something is in the place of a move. A dataset is while
+// it cannot be told that it is not: the backend says why.
+func (q *quarantine) lies(run *journal.Run, s *journal.Step, move int) (bool, error) {
+	if d := s.Moves[move].Dataset; d.Name != "" {
+		all, err := q.datasets()
+		return err != nil || all[s.DatasetPlace(run.ID, move)] == d.GUID, nil
+	}
+	_, err := q.in.Tree.Stat(s.Place(run.ID, move))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// datasets lists those of the pool that the data root is in.
+func datasets(ctx context.Context, in *scan.Input) (map[string]uint64, error) {
+	if in.Pools == nil {
+		return nil, errors.New("the datasets of this data root are not on this machine")
+	}
+	parent, err := in.Pools.At(ctx, in.DataRoot)
+	if err != nil {
+		return nil, err
+	}
+	pool, _, _ := strings.Cut(parent, "/")
+	all, err := in.Pools.List(ctx, pool)
+	guids := map[string]uint64{}
+	for i := range all {
+		guids[all[i].Name] = all[i].GUID
+	}
+	return guids, err
 }
 
 // marked keeps what the daemon was told to delete when it stops: until then it

@@ -34,9 +34,15 @@ var Zfs = tool.Tool{
 	Packages: "zfs: package zfsutils-linux (Debian, Ubuntu), zfs (Fedora, Arch)",
 }
 
+// A Runner runs zfs with these arguments, and returns what it wrote to standard
+// output. [Zfs] is the machine's own.
+type Runner interface {
+	Run(ctx context.Context, args ...string) ([]byte, error)
+}
+
 // System asks the machine's own kernel.
 type System struct {
-	Tool tool.Tool // [Zfs]
+	Tool Runner
 }
 
 // At implements [Lister].

@@ -20,7 +20,7 @@ var apart = []mutation{
 	{1, "origins of datasets", "scan/backend/zfs.go", "g.Refer(zfsLayer(id), zfsLayer(below), scan.ByLower)", "_ = below"},
 	{1, "a parent without layers", "scan/backend/zfs.go", "if layers == 0 {", "if layers < 0 {"},
 	{3, "a dataset in a layer", "scan/backend/zfs.go", "case deeper:", "case deeper && false:"},
-	{3, "a snapshot of a user's", "scan/backend/zfs.go", "case isSnapshot && !isNumber(snapshot):", "case isSnapshot && false && isNumber(snapshot):"},
+	{3, "a snapshot of a user's", "scan/backend/zfs.go", "case isSnapshot && !zfs.IsDockers(snapshot):", "case isSnapshot && false && zfs.IsDockers(snapshot):"},
 	{4, "zfs tells whole seconds", "scan/backend/zfs.go", "d.Created.Add(time.Second - 1)", "d.Created.Add(0 * time.Second)"},
 	{5, "a clone elsewhere", "scan/backend/zfs.go", `g.Hold(zfsLayer(below), "cloned by "+scan.Printable(d.Name), "zfs list")`, "_ = below"},
 	{16, "a dataset and its -init", "scan/backend/zfs.go", `g.Refer(zfsLayer(id), zfsLayer(id+"-init"), scan.ByInitName)`, "_ = id"},
@@ -43,7 +43,7 @@ var apart = []mutation{
 	{7, "a thin device beside a daemon", "scan/apart.go", "case h.Online:\n", "case false:\n"},
 	{7, "a layer that a daemon would not collect", "scan/apart.go", "&& h.CollectsMarked():", ":"},
 	{11, "a thin device without a metadata file is no part of prune", "scan/apart.go", "case o.unrecorded():", "case false:"},
-	{11, "a dataset stays", "scan/apart.go", "case o.Medium == Dataset:", "case false:"},
+	{7, "a dataset beside a daemon", "scan/apart.go", "case o.Medium == Dataset && !h.Online:\n\t\treturn \"\"", "case o.Medium == Dataset:\n\t\treturn \"\""},
 	{7, "a pool that is not of the data root's files", "scan/apart.go", "case o.Note().Handle.Foreign:", "case false:"},
 	{1, "a device whose file is in quarantine", "scan/backend/thinpool.go", "&& !aside[name] &&", "&&"},
 }

@@ -209,8 +209,7 @@ func TestRealRootsOffline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, want := testkit.Unpack(t, "../testdata/roots", name)
 			w := &world{Case: c, t: t}
-			// What no pool of files has, and what zfs has.
-			stays := backend.Named(w.Driver).Medium.Apart() && !strings.HasPrefix(name, "devicemapper") || name == "devicemapper-lvm"
+			stays := name == "devicemapper-lvm" // what no pool of files has
 			apart := []string{"devicemapper/devicemapper/metadata", "devicemapper/mnt"}
 			before := w.manifest()
 			verdicts := map[string]scan.Verdict{}
@@ -223,13 +222,14 @@ func TestRealRootsOffline(t *testing.T) {
 			}
 			plan, owner := w.plan(prune.Options{Purge: true, Named: true})
 			r := w.thinRunner(&thinKernel{t: t})
+			r.ZFS = &w.Pools
 			result, err := r.Execute(t.Context(), plan, owner)
 			assert.NilError(t, err)
 			for _, o := range result.Outcomes {
 				assert.Equal(t, o.End, journal.Freed, "%s: %s", plan.Step(o.Step).Finding, o.Reason)
 			}
 			after := w.manifest()
-			assert.DeepEqual(t, without(after, apart...), without(before, append(moved(plan, journal.Free, journal.Device), apart...)...))
+			assert.DeepEqual(t, without(after, apart...), without(before, append(moved(plan, journal.Free, journal.Device, journal.Dataset), apart...)...))
 			for id, layer := range want.DriverLayers {
 				p := filepath.Join(w.layers(), id)
 				_, was := before[p]

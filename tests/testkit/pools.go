@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
-// Pools is a zfs that answers from a list.
+// Pools is a zfs that keeps the state of its datasets.
 type Pools struct {
 	Datasets []zfs.Dataset
 	Err      error // of whatever is asked
+
+	states map[string]*DatasetState // by name
 }
 
 // ParentDataset is the dataset that the data root is in.
@@ -24,7 +27,9 @@ const ParentDataset = "tank/docker"
 func (p *Pools) At(context.Context, string) (string, error) { return ParentDataset, p.Err }
 
 // List implements [zfs.Lister].
-func (p *Pools) List(context.Context, string) ([]zfs.Dataset, error) { return p.Datasets, p.Err }
+func (p *Pools) List(context.Context, string) ([]zfs.Dataset, error) {
+	return slices.Clone(p.Datasets), p.Err
+}
 
 // dataset makes a layer of zfs: a clone of a snapshot of the one below.
 func (r *Root) dataset(id string, below []string) {
@@ -32,6 +37,7 @@ func (r *Root) dataset(id string, below []string) {
 	d := zfs.Dataset{Name: ParentDataset + "/" + id, GUID: uint64(n), Created: time.Now().Truncate(time.Second)}
 	if len(below) > 0 {
 		snapshot := d
+		snapshot.GUID += 1 << 32
 		snapshot.Name = fmt.Sprintf("%s/%s@%d", ParentDataset, r.layers[below[0]], 1000+n)
 		r.Pools.Datasets = append(r.Pools.Datasets, snapshot)
 		d.Origin = snapshot.Name
