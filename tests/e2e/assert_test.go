@@ -27,28 +27,6 @@ func orphan(kind string, paths ...string) want {
 	return want{verdict: "orphan", kind: kind, paths: paths}
 }
 
-// apart is what the program says of layers of zfs, which lie apart from the data
-// root: when a container's was last written is not told while the daemon runs,
-// and what no record names prune leaves alone.
-func (h *host) apart(wants []want) []want {
-	if h.Driver != "zfs" {
-		return wants
-	}
-	for i := range wants {
-		w := &wants[i]
-		if w.verdict != "orphan" || !slices.ContainsFunc(w.paths, func(p string) bool { return path.Dir(p) == h.LayerDir() }) {
-			continue
-		}
-		switch w.kind {
-		case "rw-layer":
-			w.verdict, w.notMine = "young", true
-		case "layer":
-			w.notMine = true
-		}
-	}
-	return wants
-}
-
 // line is how a want and a finding are compared, and what a person reads.
 func (w want) line() string {
 	paths := slices.Sorted(slices.Values(w.paths))

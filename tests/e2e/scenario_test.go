@@ -53,7 +53,7 @@ type place struct{ engine, driver string }
 func TestScenarios(t *testing.T) {
 	for _, s := range scenarios {
 		at(t, s.places, s.name, func(t *testing.T, h *host) {
-			wants := h.apart(s.leak(t, h))
+			wants := s.leak(t, h)
 			h.assertFindings(t, wants)
 			h.assertPruned(t, wants)
 		})
