@@ -228,6 +228,22 @@ func (db *layerDB) chain(e *entry, o *scan.Object) {
 	if parent != "" {
 		p.Refer(o.Node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
 	}
+	db.unsized(p, o)
+}
+
+// unsized doubts an entry without a size. The daemon loads no such layer, nor its
+// images, which are there as ever; and they cannot be loaded or pulled again: the
+// entry is in the way (moby layer/layer_store.go, loadLayer).
+func (db *layerDB) unsized(p *scan.Page, o *scan.Object) {
+	_, err := db.in.Tree.Stat(o.Name + "/size")
+	if err == nil || db.in.Gone(o.Name) {
+		return
+	}
+	p.Doubts = append(p.Doubts, scan.Doubt{
+		Source: scan.SourceLayerDB, Where: o.Name, Err: "its size cannot be read, and without that the daemon does not load it: " + said(err, o.Name+"/size"),
+		Hint:  "write the size of the layer's files, in bytes, to its file size, and restart Docker",
+		Scope: scan.Scope{Nodes: []scan.Node{o.Node}},
+	})
 }
 
 // unnamed adds an entry that does not say which layer it is about. No daemon
