@@ -23,4 +23,10 @@ var removals = []mutation{
 	{16, "what other steps lie on that stay", "prune/run.go", `x.ends[i].End == "" && e != "" && !x.ends[before-1].Gone() {`, `x.ends[i].End == "" && e != "" && false {`},
 	{12, "the looks at what seems damaged", "prune/brakes.go", "looks < damageLooks", "looks < 1"},
 	{12, "what each look finds damaged", "prune/brakes.go", "return !still[d.String()]", "return len(still) == 0"},
+	{5, "a dataset that is mounted", "prune/datasets.go", "if is.Mounted {", "if false {"},
+	{7, "a daemon that starts before a dataset is destroyed", "prune/datasets.go", "if _, err := r.alone(ctx, run, errAwakeDataset); err != nil {", "if err := ctx.Err(); err != nil {"},
+	{8, "a dataset of a name that another has by now", "prune/datasets.go", "if is.GUID != d.GUID || is.Created.Unix() != d.Created {", "if false {"},
+	{8, "by what its medium knows a thing at a look", "prune/verify.go", " || (stamps || bare(s)) && !sameHandle(f.Parts[at], o)", ""},
+	{11, "a snapshot of a dataset that is not Docker's", "prune/datasets.go", "if !zfs.IsDockers(s.Name[len(is.Name)+1:]) {", "if false {"},
+	{16, "what was cloned of a dataset that goes", "prune/datasets.go", "if len(s.Clones) > 0 {", "if false {"},
 }
