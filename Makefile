@@ -62,7 +62,7 @@ test-engines: engines ## run every scenario on Debian's Docker and on the newest
 	go test -tags e2e -count=1 -parallel 6 -timeout 60m ./tests/e2e/...
 
 .PHONY: test-vm
-test-vm: ## boot Debian's kernel under qemu and run there what needs device-mapper or zfs (root; twenty minutes; ten more once, to build zfs)
+test-vm: ## boot Debian's kernel under qemu and run there what needs device-mapper or zfs (root; twenty minutes; ten more once, to install zfs)
 	go vet -tags 'e2e vm' ./tests/e2e
 	go run ./tests/vm
 

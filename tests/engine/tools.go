@@ -36,10 +36,7 @@ var machineTools = []program{
 	{"mkfs.ext4", "e2fsprogs"},
 	{"dmsetup", "dmsetup"},
 	{"busybox", "busybox-static"},
-	// What modules of its kernel are built with.
-	{"gcc", "build-essential"},
-	{"make", "build-essential"},
-	{"eu-readelf", "elfutils"}, // its library is what is needed
+	{"mmdebstrap", "mmdebstrap"},
 }
 
 // InstallMachineTools installs what is missing of what make test-vm runs.

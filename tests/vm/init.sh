@@ -11,7 +11,7 @@ for module in /modules/*; do
 done
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose machine /machine
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose zfs /zfs
-mount -t overlay -o ro,lowerdir=/zfs:/machine/usr overlay /machine/usr
+mount -t overlay -o ro,lowerdir=/machine/usr:/zfs overlay /machine/usr
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose tests /tests
 mount -t ext4 /dev/vda /machine/var/tmp
 mkdir /machine/var/tmp/tests

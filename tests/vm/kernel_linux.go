@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// A kernel is Debian's, unpacked, with the modules and the programs of zfs.
+// A kernel is Debian's, with the modules and the programs of zfs.
 type kernel struct {
-	dir     string // where the packages are unpacked
+	dir     string // where the packages are installed
 	release string // as uname -r has it
 	image   string
 }
@@ -24,15 +24,16 @@ const meta = "linux-image-amd64"
 
 // findKernel returns the newest kernel that the package archive has, from the
 // user's cache if it is there already.
-func findKernel(ctx context.Context, out io.Writer) (*kernel, error) {
-	names, err := depends(ctx, nil, meta)
+func findKernel(ctx context.Context, report io.Writer) (*kernel, error) {
+	out, err := exec.CommandContext(ctx, "apt-cache", "depends", meta).Output()
 	if err != nil {
-		return nil, fmt.Errorf("%w (apt-get update; another architecture has no such kernel)", err)
+		return nil, fmt.Errorf("apt-cache depends %s: %w (apt-get update; another architecture has no such kernel)", meta, err)
 	}
-	name := names[0]
+	_, name, _ := strings.Cut(string(out), "Depends: ")
+	name, _, _ = strings.Cut(name, "\n")
 	release, ok := strings.CutPrefix(name, "linux-image-")
 	if !ok {
-		return nil, fmt.Errorf("%s depends on %s, which is no kernel", meta, name)
+		return nil, fmt.Errorf("apt-cache depends %s: %q names no kernel", meta, out)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -43,7 +44,7 @@ func findKernel(ctx context.Context, out io.Writer) (*kernel, error) {
 	if _, err := os.Stat(k.image); err == nil {
 		return k, nil
 	}
-	fmt.Fprintln(out, "vm: gets the kernel and builds zfs for it: once, some minutes of two processors")
+	fmt.Fprintln(report, "vm: installs a kernel, and zfs for it, into the user's cache: once, a quarter of an hour")
 	return k, k.make(ctx)
 }
 
@@ -57,17 +58,11 @@ func (k *kernel) make(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(making)) }()
-	whole := filepath.Join(making, "whole")
-	if err := unpack(ctx, making, whole, k.release); err != nil {
+	root := filepath.Join(making, "root")
+	if err := install(ctx, making, root); err != nil {
 		return err
 	}
-	if err := buildZFS(ctx, whole, k.release); err != nil {
-		return err
-	}
-	if err := command(ctx, "", "depmod", "-b", whole, k.release); err != nil {
-		return err
-	}
-	return os.Rename(whole, k.dir)
+	return os.Rename(root, k.dir)
 }
 
 // makeInitrd makes the files that the machine boots with: a shell, its first

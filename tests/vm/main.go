@@ -1,7 +1,7 @@
 // Command vm runs scenarios of the tests that need a kernel which the machine
 // does not have: it boots Debian's own in a virtual machine (qemu, which needs
 // no help of the processor) and plays them there with a real dockerd on
-// devicemapper and on zfs, whose modules it builds for that kernel first.
+// devicemapper and on zfs.
 //
 // The machine sees the files of this one, which it cannot change, and has an
 // empty disk for what the tests make. Nothing of this machine's devices, network
@@ -9,9 +9,9 @@
 // and zfs, in the user's cache.
 //
 // It needs Debian, root and Go; what else is missing it installs from the
-// distribution's packages. The kernel and zfs are unpacked, and not installed;
-// zfs comes from the archive's contrib, for which the machine's own list of
-// packages stays as it is.
+// distribution's packages. The kernel and zfs are installed into a directory of
+// their own, zfs from the archive's contrib: this machine's list of packages, and
+// what it has of them, stays as it is.
 package main
 
 import (
