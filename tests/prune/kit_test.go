@@ -137,6 +137,7 @@ func (w *world) runner(disk prune.Disk) *prune.Runner {
 			return w.look(run, named, walked), nil
 		},
 		Adopt:  func(context.Context, *prune.Sight, []*prune.Step) []prune.Outcome { return nil },
+		ZFS:    &w.Pools,
 		Report: func(e prune.Event) { w.events = append(w.events, e) },
 	}
 	if w.Daemon != nil {

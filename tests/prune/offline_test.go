@@ -222,7 +222,6 @@ func TestRealRootsOffline(t *testing.T) {
 			}
 			plan, owner := w.plan(prune.Options{Purge: true, Named: true})
 			r := w.thinRunner(&thinKernel{t: t})
-			r.ZFS = &w.Pools
 			result, err := r.Execute(t.Context(), plan, owner)
 			assert.NilError(t, err)
 			for _, o := range result.Outcomes {

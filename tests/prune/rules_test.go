@@ -74,7 +74,8 @@ func TestNothingIsLaundered(t *testing.T) {
 
 // launder prunes, restarts and purges in turns.
 func launder(t *testing.T, w *world) {
-	first := map[string]string{} // path → verdict
+	first := map[string]string{}    // path → verdict
+	datasets := map[string]string{} // of zfs, the same
 	for _, f := range w.look("", nil, nil).Findings {
 		for _, o := range f.Parts {
 			verdict := f.Verdict.String()
@@ -82,6 +83,9 @@ func launder(t *testing.T, w *world) {
 				verdict = "orphan" // all that holds it is the daemon's memory, and all it was too young for is the daemon
 			}
 			first[o.Path()] = verdict
+			if o.Medium == scan.Dataset {
+				datasets[o.Note().Handle.Name] = verdict
+			}
 		}
 	}
 	before := w.manifest()
@@ -103,6 +107,11 @@ func launder(t *testing.T, w *world) {
 		if _, there := before[path]; there && verdict != "orphan" {
 			_, still := after[path]
 			assert.Assert(t, still, "%s was %s, and is gone", w.Symbols(path), verdict)
+		}
+	}
+	for name, verdict := range datasets {
+		if verdict != "orphan" {
+			assert.Assert(t, w.Pools.Dataset(name) != nil, "%s was %s, and is gone", w.Symbols(name), verdict)
 		}
 	}
 }
