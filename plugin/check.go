@@ -142,7 +142,7 @@ func (l *look) checkup() *checkup {
 	index := whose.NewIndex(l.in, l.graph, l.findings, nil)
 	for _, b := range scan.Breaks(l.graph) {
 		d := damage{Break: b, fails: index.Broken(b)}
-		record := b.Node.Kind == scan.KindBuild || b.Node.Kind == scan.KindVolume || l.graph.Object(b.Node) != nil
+		record := b.Node.Kind == scan.KindBuild || b.Node.Kind == scan.KindVolume || b.Node.Kind != scan.KindLink && l.graph.Object(b.Node) != nil
 		if !record && !d.needed() {
 			continue
 		}
