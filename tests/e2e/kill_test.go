@@ -36,7 +36,22 @@ func killInLoad(t *testing.T, h *host) []want {
 func killInPull(t *testing.T, h *host) []want {
 	left := h.KillInPull(t)
 	h.again(t)
-	return []want{orphan("image-layer", left.Record, left.Layer)}
+	return append(h.halfWritten(t), orphan("image-layer", left.Record, left.Layer))
+}
+
+// halfWritten is what the daemon was just writing of registries when it was
+// killed, if it was.
+func (h *host) halfWritten(t *testing.T) []want {
+	t.Helper()
+	files, err := filepath.Glob(h.Path("image/" + h.Driver + "/distribution/*/*/.tmp-*"))
+	assert.NilError(t, err)
+	var wants []want
+	for _, file := range files {
+		name, err := filepath.Rel(h.Path("."), file)
+		assert.NilError(t, err)
+		wants = append(wants, orphan("download", name))
+	}
+	return wants
 }
 
 // A record that says it is being removed, and what is left of its layer.

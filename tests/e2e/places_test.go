@@ -8,6 +8,7 @@ var (
 	everywhere = []place{{"debian", "overlay2"}, {"debian", "vfs"}, {"debian", "fuse-overlayfs"}, {"debian", "overlay"}, {"debian", "btrfs"}, {"latest", "overlay2"}}
 	newest     = []place{{"latest", "overlay2"}}
 	engines    = []place{{"debian", "overlay2"}, {"latest", "overlay2"}}
-	busy       = everywhere // where it is raced and interrupted
+	busy       = everywhere                                                                   // where it is scanned beside everything, and interrupted
+	raced      = []place{{"debian", "overlay2"}, {"debian", "btrfs"}, {"latest", "overlay2"}} // where prune is
 	links      = []place{{"debian", "overlay2"}, {"debian", "fuse-overlayfs"}, {"latest", "overlay2"}}
 )

@@ -15,6 +15,7 @@ var (
 	newest     = []place(nil)
 	engines    = []place{{"debian", "devicemapper"}, {"debian", "zfs"}}
 	busy       = []place(nil)
+	raced      = []place(nil)
 	links      = []place(nil)
 )
 

@@ -31,7 +31,7 @@ var raceTime = flag.Duration("race-time", 40*time.Second, "how long TestRacesWit
 // then with prune in a loop beside it that takes the youngest: no age
 // protects anything. What is made must be whole each
 // time, and what fails must fail without prune as well.
-func TestRacesWithPrune(t *testing.T) { at(t, busy, "all at once", racesWithPrune) }
+func TestRacesWithPrune(t *testing.T) { at(t, raced, "all at once", racesWithPrune) }
 
 func racesWithPrune(t *testing.T, h *host) {
 	const cached = "FROM base:1\nRUN head -c 99 /dev/urandom >/r\n"
@@ -44,7 +44,7 @@ func racesWithPrune(t *testing.T, h *host) {
 	r.run(*raceTime/4, r.alone)
 	stop := r.prune()
 	r.run(*raceTime, r.beside)
-	for more := 0; more < 4 && r.idle(); more++ { // a layer was being written at every look so far
+	for more := 0; more < 10 && r.idle(); more++ { // a layer was being written at every look so far
 		r.run(*raceTime/2, r.beside)
 	}
 	stop()
