@@ -20,7 +20,7 @@ import (
 
 // A layer that is marked as being removed is deleted by the daemon when it
 // stops, and by nobody before. The layers of this daemon could go by hand; they
-// are said to be of a medium that cannot.
+// are said to be thin devices, which cannot.
 func TestMarker(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, place{"debian", "overlay2"})
@@ -40,7 +40,7 @@ func TestMarker(t *testing.T) {
 		seen := &prune.Sight{Input: in, Graph: scan.Scan(ctx, in, source.All)}
 		for i := range seen.Graph.Objects {
 			if o := &seen.Graph.Objects[i]; o.Kind == scan.KindLayer {
-				o.Medium = "a medium that only the daemon touches"
+				o.Medium = scan.ThinDevice
 			}
 		}
 		seen.Findings, err = scan.Judge(ctx, in, seen.Graph, scan.Policy{Now: time.Now(), Grace: time.Second})
