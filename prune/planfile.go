@@ -57,7 +57,7 @@ func Load(name string) (*Saved, error) {
 	switch {
 	case s.Plan == nil:
 		return nil, fmt.Errorf("%s: not a saved plan", name)
-	case s.Format != planFormat || s.Plan.Version != journal.PlanVersion && s.Plan.Version != journal.DatasetsVersion:
+	case s.Format != planFormat || !s.Plan.Known():
 		return nil, fmt.Errorf("%s: format %d.%d: written by another version of docker orphans", name, s.Format, s.Plan.Version)
 	}
 	for i := range s.Plan.Steps {

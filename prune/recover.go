@@ -95,11 +95,15 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 		return r.recoverLinked(ctx, run, s)
 	}
 	freed := run.Taken(s.ID) && !s.Waits() || run.Purged(s.ID)
+	var awake error
+	if freed {
+		awake = r.awake(run.ID, s)
+	}
 	switch {
 	case bare(s): // whether it is gone the next scan finds out
 		return o, nil
-	case freed && r.awake(run.ID, s) != nil:
-		return Outcome{Step: s.ID, End: journal.Left, Reason: r.awake(run.ID, s).Error()}, nil
+	case awake != nil:
+		return Outcome{Step: s.ID, End: journal.Left, Reason: awake.Error()}, nil
 	case !r.Aside(run.ID, s):
 		if freed {
 			o = Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}

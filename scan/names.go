@@ -98,3 +98,12 @@ func Printable(name string) string {
 }
 
 func base(name string) string { return path.Base(name) }
+
+// IsRemappedRoot reports whether a daemon with userns-remap gives the data root
+// that it has within another such a name: "<uid>.<gid>" of root in its containers
+// (moby daemon/daemon_unix.go, setupDaemonRoot).
+func IsRemappedRoot(name string) bool {
+	const digits = "0123456789"
+	uid, gid, _ := strings.Cut(name, ".")
+	return uid != "" && gid != "" && only(uid, digits) && only(gid, digits)
+}

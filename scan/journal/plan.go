@@ -15,6 +15,9 @@ const (
 	DatasetsVersion = 2 // it moves datasets: who knows only version 1 would find them gone
 )
 
+// Known reports whether a plan is of a form that is known.
+func (p *Plan) Known() bool { return p.Version == PlanVersion || p.Version == DatasetsVersion }
+
 // A Remover is a way in which a finding goes.
 type Remover string
 

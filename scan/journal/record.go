@@ -105,7 +105,7 @@ func (run *Run) add(r *Record) error {
 	case r.Kind != Begun:
 	case r.Plan == nil:
 		return errors.New("no plan")
-	case r.Plan.Version != PlanVersion && r.Plan.Version != DatasetsVersion:
+	case !r.Plan.Known():
 		return fmt.Errorf("plan version %d: written by another version of docker orphans", r.Plan.Version)
 	}
 	for _, id := range r.Steps {

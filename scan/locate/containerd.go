@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -76,10 +77,8 @@ func containerdOf(in *scan.Input) (*process.Holder, error) {
 	}
 	var found []*process.Holder
 	for i := range holders {
-		for _, pid := range connected {
-			if holders[i].PID == pid {
-				found = append(found, &holders[i])
-			}
+		if slices.Contains(connected, holders[i].PID) {
+			found = append(found, &holders[i])
 		}
 	}
 	switch {

@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -309,17 +308,15 @@ func present(in *scan.Input) ([]*scan.Backend, error) {
 	return nil, refuse(in.DataRoot, "does not look like a data root of Docker: it has none of "+names(), below(in))
 }
 
-var remapped = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
-
 // below says where the data root is of a daemon with userns-remap that was told
-// to use this one (moby daemon_unix.go, setupDaemonRoot); "" if it had none.
+// to use this one; "" if it had none.
 func below(in *scan.Input) string {
 	entries, err := in.Tree.ReadDir(".")
 	if err != nil {
 		return "" // what is wrong is said, without the hint
 	}
 	for _, e := range entries {
-		if e.Type.IsDir() && remapped.MatchString(e.Name) {
+		if e.Type.IsDir() && scan.IsRemappedRoot(e.Name) {
 			return "a daemon with userns-remap keeps all below: --data-root " + filepath.Join(in.DataRoot, e.Name)
 		}
 	}

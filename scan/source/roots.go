@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
@@ -79,11 +78,9 @@ func (r *roots) top(ctx context.Context) error {
 	return nil
 }
 
-var remapped = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
-
 // kindOf says by its name what a data root within another is.
 func kindOf(name string) string {
-	if remapped.MatchString(name) {
+	if scan.IsRemappedRoot(name) {
 		return "data root of userns-remap " + strings.Replace(name, ".", ":", 1)
 	}
 	return "data root that was moved or copied here"
