@@ -15,7 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/dm"
 	"github.com/docker-orphans/docker-orphans/scan/space"
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/scan/whose"
 )
 
@@ -36,6 +39,7 @@ func newUsageCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 			"The root of the daemon's containerd, if it is elsewhere, follows with lines and a total of\n" +
 			"its own. With images in containerd nothing is judged: what no image, container or build\n" +
 			"there needs is \"not judged\".\n\n" +
+			"How full the thin pool of devicemapper is follows the total.\n\n" +
 			"Sizes are what is taken on disk. The walk enters no other file system." +
 			exitHelp(exitDone, exitError, exitPartly, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
@@ -115,6 +119,7 @@ func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
+	rows.pool, rows.poolErr = backend.UsageOfPool(ctx, l.in)
 	rows.disk, err = space.FileSystemOf(l.in.DataRoot)
 	return rows, err
 }
@@ -128,6 +133,7 @@ func (r *usageRows) remarks(w io.Writer) error {
 	if r.disk.Size > 0 {
 		lines = append(lines, fmt.Sprintf("%s is on a file system of %s, of which %s are used.", r.in.DataRoot, human(r.disk.Size), human(r.disk.Used)))
 	}
+	lines = append(lines, r.poolRemarks()...)
 	if mounts := realMounts(r.ledger.Mounts); len(mounts) > 0 {
 		lines = append(lines, "Not counted, as another file system is mounted there: "+some(mounts)+".")
 	}
@@ -168,6 +174,27 @@ func (r *usageRows) remarks(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n"))
 	return err
+}
+
+// poolRemarks says how full the thin pool is that layers are in.
+func (r *usageRows) poolRemarks() []string {
+	if r.poolErr != nil {
+		line := "How full the thin pool with the layers is, is not known: " + scan.Printable(r.poolErr.Error())
+		if hint := dm.Dmsetup.Hint(r.poolErr); hint != "" {
+			line += "; " + hint
+		}
+		return []string{line}
+	}
+	if r.pool == nil {
+		return nil
+	}
+	of := func(f thin.Fill) string { return fmt.Sprintf("%s of %s", human(f.Used), human(f.Size)) }
+	line := fmt.Sprintf("All layers are in the thin pool%s: %s are used, and %s for its metadata.",
+		strings.TrimRight(" "+scan.Printable(r.pool.Name), " "), of(r.pool.Data), of(r.pool.Meta))
+	if r.pool.Trouble != "" {
+		line += " Of the pool: " + r.pool.Trouble + "."
+	}
+	return []string{line}
 }
 
 // realMounts leaves out what the daemon mounts for containers: overlays of

@@ -8,8 +8,10 @@ import (
 	"github.com/docker/cli/cli/command/formatter"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/space"
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/scan/whose"
 )
 
@@ -34,6 +36,8 @@ type usageRows struct {
 	docker    map[space.Account]int64 // what docker system df says; nil: no daemon was asked
 	dockerErr error
 	disk      space.FileSystem
+	pool      *backend.PoolUsage // nil: no layer is in one, or poolErr says why it is not known
+	poolErr   error
 	verbose   bool
 
 	containerd *containerd.Root // nil if it is not known
@@ -56,10 +60,13 @@ func (r *usageRows) write(ctx formatter.Context) error {
 	return nil
 }
 
-// totalAccount is the row that all others but that of open files add up to.
+// totalAccount is the row that all before it add up to. What follows is not part
+// of the walk.
 const (
 	totalAccount = "total"
 	openAccount  = "deleted, still open"
+	poolAccount  = "used of the thin pool"
+	metaAccount  = "used of its metadata"
 )
 
 // containerdPrefix begins the accounts of containerd's root where that is elsewhere:
@@ -108,6 +115,9 @@ func (r *usageRows) rows() []*usageContext {
 		}
 		rows = append(rows, p.total())
 	}
+	if r.pool != nil {
+		rows = append(rows, filled(poolAccount, r.pool.Data), filled(metaAccount, r.pool.Meta))
+	}
 	if len(r.removed) > 0 {
 		open := &usageContext{account: openAccount, count: len(r.removed), complete: true}
 		for _, f := range r.removed {
@@ -116,6 +126,11 @@ func (r *usageRows) rows() []*usageContext {
 		rows = append(rows, open)
 	}
 	return rows
+}
+
+// filled is how much of a pool is in use.
+func filled(account string, f thin.Fill) *usageContext {
+	return &usageContext{account: account, bytes: f.Used, capacity: f.Size, complete: true, what: "of " + human(f.Size)}
 }
 
 // sums are the accounts.
@@ -192,6 +207,7 @@ type usageContext struct {
 	kind     scan.Type
 	count    int
 	bytes    int64
+	capacity int64 // of a pool
 	atMost   bool
 	complete bool
 	docker   *int64
@@ -212,13 +228,14 @@ func newUsageContext() *usageContext {
 // changes Schema.
 type usageJSON struct {
 	Schema       int
-	Account      string // "total" is the sum of all others, but for "deleted, still open" and those that begin with "containerd: ", which have a total of their own
+	Account      string // "total" is the sum of all before it; those that begin with "containerd: " have a total of their own; what follows is in none
 	Type         string // of orphans, and of what was judged
 	Count        int    // things in it: layers, volumes; 0 of what is not counted
 	SizeBytes    int64
 	SizeAtMost   bool   // subvolumes of a btrfs share some of it, and no quota group tells how much
 	SizeComplete bool   // false: it is a lower bound
 	DockerBytes  *int64 // what docker system df says; null where it says nothing
+	Capacity     int64  // bytes that there are of it, of a thin pool; else 0
 	Path         string // absolute; "" of a sum
 	What         string
 }
@@ -227,7 +244,7 @@ type usageJSON struct {
 func (c *usageContext) MarshalJSON() ([]byte, error) {
 	return safeJSON(json.Marshal(usageJSON{
 		Schema: schemaVersion, Account: c.account, Type: string(c.kind), Count: c.count, SizeBytes: c.bytes,
-		SizeAtMost: c.atMost, SizeComplete: c.complete, DockerBytes: c.docker, Path: c.path, What: c.what,
+		SizeAtMost: c.atMost, SizeComplete: c.complete, DockerBytes: c.docker, Capacity: c.capacity, Path: c.path, What: c.what,
 	}))
 }
 

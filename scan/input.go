@@ -126,7 +126,8 @@ type DaemonInfo struct {
 	OSType          string
 	Name            string // host name
 	Rootless        bool
-	Manager         bool // of a swarm
+	Manager         bool   // of a swarm
+	Pool            string // the thin pool of devicemapper
 }
 
 // Since reports whether the daemon is known to be of a version or later.

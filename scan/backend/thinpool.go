@@ -16,7 +16,9 @@ import (
 )
 
 const (
-	thinPool = "devicemapper/devicemapper/metadata"
+	// ThinPool is where the files are that a pool is made of (loop-lvm).
+	ThinPool = "devicemapper/devicemapper"
+	thinPool = ThinPool + "/metadata"
 	thinLast = thinDir + "/transaction-metadata"
 )
 

@@ -49,6 +49,9 @@ func (a *api) Info(ctx context.Context) (scan.DaemonInfo, error) {
 		if status[0] == "driver-type" && status[1] == "io.containerd.snapshotter.v1" {
 			out.ContainerdStore = true
 		}
+		if status[0] == "Pool Name" {
+			out.Pool = status[1]
+		}
 	}
 	for _, option := range info.SecurityOptions {
 		if option == "name=rootless" {

@@ -16,6 +16,8 @@ package dm
 import (
 	"context"
 	"strings"
+
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 )
 
 // A Mapper is what the scan asks. [System] is the machine's own.
@@ -38,16 +40,13 @@ type Device struct {
 	Open         int // how many mounts, processes and other devices have it open
 }
 
-// A Pool is the state of a thin pool. Sizes are in blocks of the pool's.
+// A Pool is the state of a thin pool.
 type Pool struct {
-	Transaction   uint64 // of the metadata's last change that its owner counted
-	MetadataUsed  uint64
-	MetadataTotal uint64
-	DataUsed      uint64
-	DataTotal     uint64
-	Mode          string // "rw", "out_of_data_space", "ro"; "fail" and "error" if nothing else is known
-	NeedsCheck    bool
-	Snapshot      bool // a snapshot of its metadata is held for somebody who reads it
+	Transaction uint64 // of the metadata's last change that its owner counted
+	Data, Meta  thin.Fill
+	Mode        string // "rw", "out_of_data_space", "ro"; "fail" and "error" if nothing else is known
+	NeedsCheck  bool
+	Snapshot    bool // a snapshot of its metadata is held for somebody who reads it
 }
 
 // Trouble says why a pool is in no state to be worked with; "" if it is. A

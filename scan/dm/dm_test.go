@@ -8,6 +8,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/scan/tool"
 )
 
@@ -52,9 +53,12 @@ func TestParseInfo(t *testing.T) {
 func TestParsePool(t *testing.T) {
 	got, err := parsePool("0 2097152 thin-pool 110 455/4096 285/16384 - rw discard_passdown queue_if_no_space - 1024 \n")
 	assert.NilError(t, err)
-	want := Pool{Transaction: 110, MetadataUsed: 455, MetadataTotal: 4096, DataUsed: 285, DataTotal: 16384, Mode: "rw"}
+	want := Pool{Transaction: 110, Meta: thin.Fill{Used: 455 << 12, Size: 16 << 20}, Data: thin.Fill{Used: 285 << 16, Size: 1 << 30}, Mode: "rw"}
 	assert.DeepEqual(t, got, want)
 	assert.Equal(t, got.Trouble(), "")
+	got, err = parsePool("0 2097353 thin-pool 1 1/4096 2/16385 - rw discard_passdown queue_if_no_space - 1024") // more than fits blocks
+	assert.NilError(t, err)
+	assert.Equal(t, got.Data.Used, int64(2<<16))
 	for line, trouble := range map[string]string{
 		"0 1228800 thin-pool 104 243/2048 9600/9600 - out_of_data_space discard_passdown queue_if_no_space - 512": "",
 		"0 1228800 thin-pool 104 243/2048 255/9600 77 ro no_discard_passdown error_if_no_space - 512":             "read-only",
@@ -68,7 +72,7 @@ func TestParsePool(t *testing.T) {
 		assert.Equal(t, p.Snapshot, strings.Contains(line, " 77 "))
 	}
 	for _, bad := range []string{
-		"", "0 98304 thin 16256 98303", "0 1228800 thin-pool 104", "0 1 thin-pool x 1/2 1/2 - rw", "0 1 thin-pool 1 3/2 1/2 - rw",
+		"", "0 98304 thin 16256 98303", "0 1228800 thin-pool 104", "0 x thin-pool 1 1/2 1/2 - rw", "0 1 thin-pool x 1/2 1/2 - rw", "0 1 thin-pool 1 3/2 1/2 - rw",
 		"0 1 thin-pool 1 1/2 1/2 - sideways",
 	} {
 		_, err := parsePool(bad)

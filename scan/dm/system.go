@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/scan/tool"
 )
 
@@ -140,6 +141,10 @@ func parsePool(out string) (Pool, error) {
 	if len(fields) < 4 || fields[2] != "thin-pool" {
 		return Pool{}, fmt.Errorf("%q is no thin pool", strings.TrimSpace(out))
 	}
+	sectors, err := strconv.ParseInt(fields[1], 10, 54)
+	if err != nil {
+		return Pool{}, fmt.Errorf("%q is no length", fields[1])
+	}
 	fields = fields[3:]
 	if word := strings.ToLower(fields[0]); word == "fail" || word == "error" {
 		return Pool{Mode: word}, nil
@@ -150,8 +155,8 @@ func parsePool(out string) (Pool, error) {
 		return Pool{}, fmt.Errorf("%q: says too little of a pool", strings.TrimSpace(out))
 	}
 	p.Transaction, errs[0] = strconv.ParseUint(fields[0], 10, 64)
-	p.MetadataUsed, p.MetadataTotal, errs[1] = parseShare(fields[1])
-	p.DataUsed, p.DataTotal, errs[2] = parseShare(fields[2])
+	p.Meta, errs[1] = parseShare(fields[1], func(int64) int64 { return metaBlock })
+	p.Data, errs[2] = parseShare(fields[2], func(blocks int64) int64 { return sectors * sector / blocks &^ (dataUnit - 1) })
 	if err := errors.Join(errs[:]...); err != nil {
 		return Pool{}, err
 	}
@@ -164,13 +169,22 @@ func parsePool(out string) (Pool, error) {
 	return p, nil
 }
 
-// parseShare reads "455/4096".
-func parseShare(text string) (used, total uint64, err error) {
+// Sizes of a thin pool's, in bytes (linux drivers/md/dm-thin.c).
+const (
+	sector    = 512
+	metaBlock = 4096     // a block of metadata
+	dataUnit  = 64 << 10 // a block of data is a multiple of it; what does not fill one is not used
+)
+
+// parseShare reads "455/4096", in blocks; block tells how many bytes one has,
+// of so many.
+func parseShare(text string, block func(blocks int64) int64) (thin.Fill, error) {
 	a, b, ok := strings.Cut(text, "/")
-	used, errA := strconv.ParseUint(a, 10, 64)
-	total, errB := strconv.ParseUint(b, 10, 64)
-	if !ok || errA != nil || errB != nil || used > total {
-		return 0, 0, fmt.Errorf("%q is no part of a whole", text)
+	used, errA := strconv.ParseUint(a, 10, 31)
+	size, errB := strconv.ParseUint(b, 10, 31)
+	if !ok || errA != nil || errB != nil || used > size || size == 0 {
+		return thin.Fill{}, fmt.Errorf("%q is no part of a whole", text)
 	}
-	return used, total, nil
+	one := block(int64(size))
+	return thin.Fill{Used: int64(used) * one, Size: int64(size) * one}, nil
 }

@@ -11,6 +11,7 @@ const (
 	WritableLayers Account = "writable layers"  // what containers wrote
 	Volumes        Account = "volumes"          // those of the local driver
 	BuildCache     Account = "build cache"      // layers that only builds need, and their records
+	Pool           Account = "thin pool"        // of devicemapper: the files that all layers are in
 	Logs           Account = "container logs"   // of the logging drivers json-file and local
 	Containers     Account = "container files"  // configs, checkpoints and what else is in containers/
 	Plugins        Account = "plugins"          // their file systems too
@@ -27,7 +28,7 @@ const (
 
 // Accounts lists all of them.
 var Accounts = []Account{
-	Images, WritableLayers, Volumes, BuildCache, Logs, Containers, Plugins, Swarm, Records, Temporary, Dormant,
+	Images, WritableLayers, Volumes, BuildCache, Pool, Logs, Containers, Plugins, Swarm, Records, Temporary, Dormant,
 	Namespaces, Quarantine, Orphans, NotJudged, Unknown,
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
 	"github.com/docker-orphans/docker-orphans/scan/containerd"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
@@ -129,7 +130,7 @@ func (p *partition) divided(name string) bool {
 	dir, base := path.Split(name)
 	switch dir {
 	case "":
-		return slices.Contains([]string{".", "containers", "volumes", "image"}, base)
+		return slices.Contains([]string{".", "containers", "volumes", "image", path.Dir(backend.ThinPool)}, base)
 	case "containers/":
 		return scan.IsID(base)
 	}
@@ -162,6 +163,8 @@ func (p *partition) place(name string) *Item {
 		return p.item(Volumes, elements[1], name)
 	case elements[0] == "image" && len(elements) == 2 && p.dormant(elements[1]):
 		return p.item(Dormant, elements[1], elements[1])
+	case name == backend.ThinPool && p.active(path.Dir(name)):
+		return p.item(Pool, "", name)
 	case p.layers(path.Dir(name)) && elements[len(elements)-1] != "l" && elements[len(elements)-1] != "backingFsBlockDev" && !p.own(name):
 		return p.item(Unknown, name, name) // a layer would be a finding's, unless it came since
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 )
 
 // MaxDevice is the highest number that a thin device can have.
@@ -26,8 +27,13 @@ type Metadata struct {
 	Transaction uint64 // of the last change that its owner counted
 	NeedsCheck  bool
 	BlockSize   int64 // bytes of a block of data
+	Data        Fill
+	Meta        Fill
 	Devices     []Device
 }
+
+// A Fill is how full something is, in bytes.
+type Fill struct{ Used, Size int64 }
 
 // A Device is a thin device of a pool.
 type Device struct {
@@ -48,6 +54,7 @@ func (m *Metadata) Device(id uint32) *Device {
 
 const (
 	blockSize = 4096
+	reserved  = 4096 // blocks at most
 	sector    = 512
 
 	magic        = 27022010
@@ -69,6 +76,8 @@ const (
 	superMagic       = 32
 	superVersion     = 40
 	superTransaction = 48
+	superData        = 64       // a space map: how many blocks there are, how many are in use
+	superMeta        = 64 + 128 // the same of the metadata
 	superMappings    = 64 + 128 + 128
 	superDetails     = superMappings + 8
 	superDataBlock   = superDetails + 8
@@ -98,6 +107,16 @@ func Read(r io.ReaderAt) (*Metadata, error) {
 	return m, nil
 }
 
+// ReadFill reads how full a pool is: nothing but its superblock, which the
+// kernel writes at once, so that the pool may be in use.
+func ReadFill(r io.ReaderAt) (data, meta Fill, err error) {
+	m, _, err := readSuper(r)
+	if err != nil {
+		return Fill{}, Fill{}, err
+	}
+	return m.Data, m.Meta, nil
+}
+
 // readSuper reads what the superblock says, and returns it too.
 func readSuper(r io.ReaderAt) (*Metadata, []byte, error) {
 	block, err := read(r, 0, superXOR)
@@ -118,10 +137,29 @@ func readSuper(r io.ReaderAt) (*Metadata, []byte, error) {
 	case u32(superMetaBlock) != blockSize/sector:
 		return nil, nil, fmt.Errorf("superblock: blocks of %d sectors", u32(superMetaBlock))
 	}
-	return &Metadata{
+	m := &Metadata{
 		Transaction: u64(superTransaction), NeedsCheck: u32(superFlags)&needsCheck != 0,
 		BlockSize: int64(u32(superDataBlock)) * sector,
-	}, block, nil
+	}
+	if m.Data, err = readFill(block[superData:], m.BlockSize); err != nil {
+		return nil, nil, fmt.Errorf("superblock: data: %w", err)
+	}
+	if m.Meta, err = readFill(block[superMeta:], blockSize); err != nil {
+		return nil, nil, fmt.Errorf("superblock: metadata: %w", err)
+	}
+	// What the kernel keeps for deleting devices of a full pool counts as used, as
+	// dmsetup status says it (__set_metadata_reserve).
+	m.Meta.Used = min(m.Meta.Used+min(m.Meta.Size/blockSize/10, reserved)*blockSize, m.Meta.Size)
+	return m, block, nil
+}
+
+// readFill reads the root of a space map.
+func readFill(root []byte, size int64) (Fill, error) {
+	all, used := binary.LittleEndian.Uint64(root), binary.LittleEndian.Uint64(root[8:])
+	if used > all || all > math.MaxInt64/uint64(max(size, 1)) {
+		return Fill{}, fmt.Errorf("%d of %d blocks in use", used, all)
+	}
+	return Fill{Used: int64(used) * size, Size: int64(all) * size}, nil
 }
 
 // A tree is the reading of one.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -33,6 +34,7 @@ func TestDevicemapper(t *testing.T) {
 		{"young", "rw-layer", []string{h.MountRecord(lost), writable, initial}, true}, // no file tells when it was last written
 	}
 	h.assertSays(t, live, wants, shortGrace...)
+	h.assertPool(t)
 	h.prune(t)
 	for _, name := range []string{left.Chain, left.ChainLayer, left.WriteSet} {
 		assert.Check(t, !h.Has(name), "%s is an orphan, and is still there", name)
@@ -89,6 +91,21 @@ func TestDevicemapperStopped(t *testing.T) {
 	h.Start(t)
 	h.Docker(t, "start", kept)
 	h.Docker(t, "run", "--rm", "--network=none", "base:1", "true")
+}
+
+// assertPool compares what df says of the pool with what the daemon does.
+func (h *host) assertPool(t *testing.T) {
+	t.Helper()
+	var told [][2]string
+	assert.NilError(t, json.Unmarshal([]byte(h.Docker(t, "info", "--format", "{{json .DriverStatus}}")), &told))
+	says := map[string]string{}
+	for _, t := range told {
+		says[t[0]] = t[1]
+	}
+	line := fmt.Sprintf("\nAll layers are in the thin pool %s: %s of %s are used, and %s of %s for its metadata.\n", says["Pool Name"],
+		says["Data Space Used"], says["Data Space Total"], says["Metadata Space Used"], says["Metadata Space Total"])
+	out := h.command(t, 0, "df").Stdout
+	assert.Check(t, strings.Contains(out, line), "%q is not in %s", line, out)
 }
 
 // device is the number of the device that a metadata file names.

@@ -12,6 +12,8 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/dm"
 	"github.com/docker-orphans/docker-orphans/scan/source"
 	"github.com/docker-orphans/docker-orphans/scan/thin"
 	"github.com/docker-orphans/docker-orphans/tests/testkit"
@@ -61,6 +63,34 @@ func TestThinOwn(t *testing.T) {
 		want[id] = blocks * 128 * 512
 	}
 	assert.DeepEqual(t, own, want)
+}
+
+// How full a pool of files is, is what the kernel said of it when it was active;
+// while a daemon runs, the kernel is asked of the pool that the daemon names.
+func TestPoolUsage(t *testing.T) {
+	c, _ := testkit.Unpack(t, "../testdata/roots", "devicemapper")
+	in := testkit.Input(t, c)
+	got, err := backend.UsageOfPool(t.Context(), in)
+	assert.NilError(t, err)
+	// dmsetup status: 455/4096 285/16384, of blocks of 64 KiB
+	data, meta := thin.Fill{Used: 285 << 16, Size: 16384 << 16}, thin.Fill{Used: 455 << 12, Size: 4096 << 12}
+	assert.DeepEqual(t, got, &backend.PoolUsage{Data: data, Meta: meta})
+
+	in.Info.Pool = "docker-254:32-131100-pool"
+	_, err = backend.UsageOfPool(t.Context(), in)
+	assert.ErrorContains(t, err, "device does not exist", "and not what the files of another time say")
+	c.Mapper.Pools = map[string]dm.Pool{in.Info.Pool: {Data: meta, Meta: data, Mode: "ro"}}
+	got, err = backend.UsageOfPool(t.Context(), in)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, got, &backend.PoolUsage{Name: in.Info.Pool, Data: meta, Meta: data, Trouble: "it is read-only: its metadata is damaged, or full"})
+
+	c, _ = testkit.Unpack(t, "../testdata/roots", "devicemapper-lvm")
+	_, err = backend.UsageOfPool(t.Context(), testkit.Input(t, c))
+	assert.ErrorContains(t, err, "not made of files of the data root")
+	c, _ = testkit.Unpack(t, "../testdata/roots", "vfs")
+	got, err = backend.UsageOfPool(t.Context(), testkit.Input(t, c))
+	assert.NilError(t, err)
+	assert.Assert(t, got == nil)
 }
 
 // The daemon tells which thin device a container has by its name alone.

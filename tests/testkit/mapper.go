@@ -13,6 +13,7 @@ import (
 // Mapper is a device mapper that answers from a list.
 type Mapper struct {
 	List   []dm.Device
+	Pools  map[string]dm.Pool
 	NoTool bool  // dmsetup is not installed
 	Err    error // of whatever is asked
 }
@@ -31,8 +32,12 @@ func (m *Mapper) Devices(context.Context) ([]dm.Device, error) {
 }
 
 // Pool implements [dm.Mapper].
-func (m *Mapper) Pool(context.Context, string) (dm.Pool, error) {
-	return dm.Pool{}, errors.Join(m.Err, errors.New("device does not exist"))
+func (m *Mapper) Pool(_ context.Context, name string) (dm.Pool, error) {
+	is, ok := m.Pools[name]
+	if m.Err != nil || !ok {
+		return dm.Pool{}, errors.Join(m.Err, errors.New("device does not exist"))
+	}
+	return is, nil
 }
 
 // active makes a layer's device active.
