@@ -115,7 +115,7 @@ func (x *run) free(ctx context.Context) error {
 		case s.Remover == journal.Quarantine:
 			x.end(i, journal.Quarantined, "")
 		case s.Remover == journal.Device, s.Remover == journal.Dataset:
-			x.freeDevices(ctx, i)
+			x.freePooled(ctx, i)
 		case err != nil && x.Aside(x.id, s):
 			x.end(i, journal.Left, err.Error())
 		default:

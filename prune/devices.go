@@ -111,8 +111,9 @@ func (x *run) ready(ctx context.Context) {
 // ([scan.Finding.Unrecorded]): nothing of it is renamed, or could be put back.
 func bare(s *Step) bool { return s.Remover == journal.Device && s.Moves == nil }
 
-// freeDevices carries a step to its end that was taken and looked at again.
-func (x *run) freeDevices(ctx context.Context, i int) {
+// freePooled carries a step about thin devices or datasets to its end, once it was
+// taken and looked at again.
+func (x *run) freePooled(ctx context.Context, i int) {
 	s := &x.plan.Steps[i]
 	free := x.unlink
 	if bare(s) {

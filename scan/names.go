@@ -99,11 +99,12 @@ func Printable(name string) string {
 
 func base(name string) string { return path.Base(name) }
 
-// IsRemappedRoot reports whether a daemon with userns-remap gives the data root
-// that it has within another such a name: "<uid>.<gid>" of root in its containers
-// (moby daemon/daemon_unix.go, setupDaemonRoot).
-func IsRemappedRoot(name string) bool {
-	const digits = "0123456789"
-	uid, gid, _ := strings.Cut(name, ".")
-	return uid != "" && gid != "" && only(uid, digits) && only(gid, digits)
+// RemappedRoot returns the ids in the name of the data root that a daemon with
+// userns-remap has within another: "<uid>.<gid>" of root in its containers (moby
+// daemon/daemon_unix.go, setupDaemonRoot).
+func RemappedRoot(name string) (uid, gid uint32, ok bool) {
+	a, b, _ := strings.Cut(name, ".")
+	u, errU := strconv.ParseUint(a, 10, 32)
+	g, errG := strconv.ParseUint(b, 10, 32)
+	return uint32(u), uint32(g), errU == nil && errG == nil
 }

@@ -1,29 +1,23 @@
 package archive
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
-	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/docker-orphans/docker-orphans/scan"
 )
 
 // owners are the ids that root of a container has on the machine.
 type owners struct{ uid, gid uint32 }
 
-// remapped is the name of the data root of a daemon with userns-remap.
-var remapped = regexp.MustCompile(`^(\d+)\.(\d+)$`)
-
 // ownersOf tells them by a data root: that of a daemon with userns-remap is
 // named for them (moby daemon_unix.go, setupDaemonRoot). Of a rootless daemon
 // they cannot be told, and then an image would be other people's.
 func ownersOf(root string) (owners, error) {
-	if m := remapped.FindStringSubmatch(filepath.Base(root)); m != nil {
-		uid, errUID := strconv.ParseUint(m[1], 10, 32)
-		gid, errGID := strconv.ParseUint(m[2], 10, 32)
-		return owners{uint32(uid), uint32(gid)}, errors.Join(errUID, errGID)
+	if uid, gid, ok := scan.RemappedRoot(filepath.Base(root)); ok {
+		return owners{uid, gid}, nil
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(root, &st); err != nil {

@@ -316,7 +316,7 @@ func below(in *scan.Input) string {
 		return "" // what is wrong is said, without the hint
 	}
 	for _, e := range entries {
-		if e.Type.IsDir() && scan.IsRemappedRoot(e.Name) {
+		if _, _, ok := scan.RemappedRoot(e.Name); ok && e.Type.IsDir() {
 			return "a daemon with userns-remap keeps all below: --data-root " + filepath.Join(in.DataRoot, e.Name)
 		}
 	}

@@ -80,7 +80,7 @@ func (r *roots) top(ctx context.Context) error {
 
 // kindOf says by its name what a data root within another is.
 func kindOf(name string) string {
-	if scan.IsRemappedRoot(name) {
+	if _, _, ok := scan.RemappedRoot(name); ok {
 		return "data root of userns-remap " + strings.Replace(name, ".", ":", 1)
 	}
 	return "data root that was moved or copied here"
