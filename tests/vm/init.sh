@@ -19,7 +19,9 @@ mount --bind /tests /machine/var/tmp/tests
 for dir in /run /tmp /root /mnt; do
 	mount -t tmpfs tmpfs "/machine$dir"
 done
-mkdir /machine/run/shm
+mkdir /machine/run/shm /machine/run/etc /machine/run/work
+# dockerd writes a key to /etc/docker, unless the real one's has one.
+mount -t overlay -o lowerdir=/machine/etc,upperdir=/machine/run/etc,workdir=/machine/run/work overlay /machine/etc
 for dir in /proc /sys /dev; do
 	mount --move "$dir" "/machine$dir"
 done
