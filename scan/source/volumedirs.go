@@ -96,7 +96,10 @@ func (d *volumeDir) inside(o *scan.Object) (unrecognised string, err error) {
 		switch {
 		case e.Name == "_data" && e.Type&fs.ModeSymlink != 0:
 			data = true
-			d.doubt(o.Node, name, "is a symbolic link: the volume's data lies elsewhere", "docker volume rm, once you have looked at what it leads to")
+			// The daemon follows it, and deletes what it leads to if that is
+			// below volumes/ (moby volume/local/local.go, Remove).
+			d.doubt(o.Node, name, "is a symbolic link: the volume's data lies elsewhere",
+				"stop Docker and remove the link by hand, once you have looked where it leads: docker volume rm may delete what it leads to")
 		case e.Name == "_data" && !e.Type.IsDir():
 			return "its _data is not a directory", nil
 		case e.Name == "_data":
