@@ -42,7 +42,8 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 			"it keeps its space until it is purged, by the first prune after --keep or by\n" +
 			"purge. Filters are those of ls; pruneFilters of the docker CLI's config.json\n" +
 			"must match too. What keep lists name stays: lines [TYPE:]ID|NAME|GLOB in the files\n" +
-			"of " + keep.Dir + ", or plugins.orphans.keep-list in config.json.\n\n" +
+			"of " + keep.Dir + ", or plugins.orphans.keep-list in config.json. An ID\n" +
+			"may be cut, without its type to 4 characters.\n\n" +
 			"Without a daemon, with --data-root, all goes in one run. Docker must be stopped,\n" +
 			"and is kept from starting meanwhile." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),

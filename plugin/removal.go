@@ -357,6 +357,7 @@ func (r *removal) show() error {
 	}
 	r.tellChanged()
 	r.tellLeft()
+	r.tellIdleKeeps()
 	return nil
 }
 
@@ -393,6 +394,30 @@ func (r *removal) tellLeft() {
 	}
 	if all.count > 0 && r.options.format == "" {
 		_, _ = fmt.Fprintf(r.cli.Err(), "Left: %s, which something that stays or goes to quarantine needs\n", all.things())
+	}
+}
+
+// idleKeepsShown is how many entries of keep lists that keep nothing are named.
+const idleKeepsShown = 5
+
+// tellIdleKeeps names entries of keep lists that are about nothing that is
+// there: to a person who is about to remove something, for the thing may have
+// been removed long since, or be spelled otherwise.
+func (r *removal) tellIdleKeeps() {
+	var names []string
+	for i, e := range r.seen.in.KeepsNothing {
+		if i == idleKeepsShown {
+			names = append(names, fmt.Sprintf("and %d more", len(r.seen.in.KeepsNothing)-i))
+			break
+		}
+		name := e.Pattern
+		if e.Type != "" {
+			name = string(e.Type) + ":" + name
+		}
+		names = append(names, name+" ("+e.Where+")")
+	}
+	if len(names) > 0 {
+		_, _ = fmt.Fprintf(r.cli.Err(), "Keep lists: what these name is not there: %s\n", scan.Printable(strings.Join(names, ", ")))
 	}
 }
 

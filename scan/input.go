@@ -312,7 +312,10 @@ type Input struct {
 	// once their source was read.
 	Roots []Node
 
-	Run      string        // the run of prune that goes on now; "" if none does
-	KeepList []KeepEntry   // what users say must stay
-	Named    map[Node]bool // what the user removes by id, though it was restored once
+	Run      string      // the run of prune that goes on now; "" if none does
+	KeepList []KeepEntry // what users say must stay
+	// KeepsNothing are those of KeepList that are about nothing that is there,
+	// once their source was read.
+	KeepsNothing []KeepEntry
+	Named        map[Node]bool // what the user removes by id, though it was restored once
 }

@@ -14,16 +14,28 @@ type KeepEntry struct {
 	Where   string // the list's file and line, or the setting
 }
 
-// minKeepID is how much of an id names it in a keep list: as much as tables show.
-const minKeepID = 12
+// How much of an id names it in a keep list: any beginning after a type. Without
+// one less is more likely meant as a name, and of a name that is no id even more
+// is needed.
+const (
+	minBareID = 4
+	minOther  = 12
+)
 
 // Matches reports whether the entry is about a thing that may be of these
-// types, by its id or one of its names.
+// types, by its id or one of its names. Too much is kept rather than too little.
 func (e *KeepEntry) Matches(types []Type, id string, names ...string) bool {
 	if e.Type != "" && !slices.Contains(types, e.Type) {
 		return false
 	}
-	if len(e.Pattern) >= minKeepID && strings.HasPrefix(id, e.Pattern) {
+	least := minOther
+	switch {
+	case random(id) && e.Type != "":
+		least = 1
+	case random(id):
+		least = minBareID
+	}
+	if len(e.Pattern) >= least && strings.HasPrefix(id, e.Pattern) {
 		return true
 	}
 	for _, name := range append(names, id) {
@@ -32,4 +44,10 @@ func (e *KeepEntry) Matches(types []Type, id string, names ...string) bool {
 		}
 	}
 	return false
+}
+
+// random reports whether a name is an id, or begins with one.
+func random(name string) bool {
+	before, _, _ := strings.Cut(name, "-")
+	return IsID(before) || IsBuildID(name) || IsLinkName(name)
 }

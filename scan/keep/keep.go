@@ -5,9 +5,13 @@
 //
 //	[TYPE:]PATTERN [until=YYYY-MM-DD] [# reason]
 //
-// A pattern is an id, its first 12 characters or more, or a name, with the
-// wildcards *, ? and […]. It is matched against ids, and against the names of
-// containers, images and volumes. What matches is kept, with all that it needs.
+// A pattern is an id, its beginning (of any length after TYPE:, else of 4
+// characters or more), or a name, with the wildcards *, ? and […]. It is matched
+// against ids, and against the names of containers, images and volumes. What
+// matches is kept, with all that it needs.
+//
+// What is before a colon and is no type belongs to an image's name, as in app:1;
+// but a type that is mistyped is an error, for the line would keep nothing.
 package keep
 
 import (
@@ -111,9 +115,16 @@ func parse(line, where string, now time.Time) (*scan.KeepEntry, error) {
 		return nil, nil
 	}
 	e := scan.KeepEntry{Pattern: words[0], Reason: strings.TrimSpace(reason), Where: where}
-	if before, after, ok := strings.Cut(e.Pattern, ":"); ok && isType(before) {
-		e.Type, e.Pattern = scan.Type(before), after
+	if before, after, ok := strings.Cut(e.Pattern, ":"); ok {
+		switch {
+		case isType(before):
+			e.Type, e.Pattern = scan.Type(before), after
+		case mistyped(before):
+			return nil, fmt.Errorf("%q: there is no type %s (types: %s; if it is an image's name, write [%s]%s)",
+				words[0], before, strings.Join(types(), ", "), before[:1], words[0][1:])
+		}
 	}
+	e.Pattern = strings.TrimPrefix(e.Pattern, "sha256:")
 	if e.Pattern == "" {
 		return nil, fmt.Errorf("%q names nothing", words[0])
 	}
@@ -136,6 +147,38 @@ func parse(line, where string, now time.Time) (*scan.KeepEntry, error) {
 	return &e, nil
 }
 
-func isType(name string) bool {
-	return slices.ContainsFunc(scan.Contracts, func(c scan.Contract) bool { return string(c.Type) == name })
+func types() []string {
+	names := make([]string, 0, len(scan.Contracts))
+	for _, c := range scan.Contracts {
+		names = append(names, string(c.Type))
+	}
+	return names
+}
+
+func isType(name string) bool { return slices.Contains(types(), name) }
+
+// minSlip is how long a type is of which a slip can be told from another word.
+const minSlip = 5
+
+// mistyped reports whether a word is a type but for its spelling, or one that
+// people take for a type.
+func mistyped(word string) bool {
+	plain := strings.NewReplacer("-", "", "_", "")
+	word = plain.Replace(strings.ToLower(word))
+	return word == "image" || word == "images" || slices.ContainsFunc(types(), func(name string) bool {
+		name = plain.Replace(name)
+		return word == name || word == name+"s" || len(name) >= minSlip && oneSlip(word, name)
+	})
+}
+
+// oneSlip reports whether two words are equal but for one letter that is
+// missing, wrong or too many, or for two that changed places.
+func oneSlip(a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }

@@ -23,6 +23,11 @@ func TestParse(t *testing.T) {
 		"app:1":                          {Pattern: "app:1"}, // no type: a tag
 		"rw-layer:* until=2027-01-31 #y": {Type: scan.TypeRWLayer, Pattern: "*", Reason: "y"},
 		"x until=2027-01-30":             nil, // that was yesterday
+		"sha256:3f9c":                    {Pattern: "3f9c"},
+		"image-layer:sha256:3f9c":        {Type: scan.TypeImageLayer, Pattern: "3f9c"},
+		"[v]olumes:1":                    {Pattern: "[v]olumes:1"}, // an image
+		"example.org/volumes:1":          {Pattern: "example.org/volumes:1"},
+		"blog:1":                         {Pattern: "blog:1"}, // no blob
 	} {
 		e, err := parse(text, "", now)
 		assert.NilError(t, err, text)
@@ -34,6 +39,12 @@ func TestParse(t *testing.T) {
 		"a b":                `"b": not known`,
 		"a until=31.12.2030": `not a date`,
 		"a forever":          "not known",
+		"volumes:x":          `"volumes:x": there is no type volumes (types: layer, image-layer, rw-layer, container, volume, `,
+		"Volume:x":           `if it is an image's name, write [V]olume:x)`,
+		"cotnainer:x":        "there is no type cotnainer",
+		"rwlayer:x":          "there is no type rwlayer",
+		"image_layer:x":      "there is no type image_layer",
+		"image:x":            "there is no type image",
 	} {
 		e, err := parse(text, "", now)
 		assert.ErrorContains(t, err, want)
@@ -42,6 +53,38 @@ func TestParse(t *testing.T) {
 	list, err := Parse("web, b c,layer:x", "here", now)
 	assert.ErrorContains(t, err, `here: "c"`)
 	assert.Equal(t, len(list), 2, "what can be understood counts")
+}
+
+// An id may be cut; what is left of it is never too short after a type.
+func TestMatches(t *testing.T) {
+	const (
+		id    = "021beb123a03c1b21b3a6d3b1f0b8d9c0e6f7a5b4c3d2e1f00112233445566ff"
+		built = "021b0z0z0z0z0z0z0z0z0z0z0"
+	)
+	layer, volume := []scan.Type{scan.TypeLayer}, []scan.Type{scan.TypeVolume}
+	for _, c := range []struct {
+		line  string
+		types []scan.Type
+		id    string
+		want  bool
+	}{
+		{"layer:021b", layer, id, true},
+		{"layer:0", layer, id, true},
+		{"layer:021b", layer, id + "-init", true},
+		{"layer:021b", layer, built, true},
+		{"layer:021c", layer, id, false},
+		{"volume:021b", layer, id, false},
+		{"021b", layer, id, true},
+		{"021", layer, id, false}, // more likely a name
+		{"sha256:021b", layer, id, true},
+		{"volume:shop", volume, "shop-data", false}, // the name of another one
+		{"volume:shop", volume, "shop", true},
+		{"write-set-262", layer, "write-set-2624871294", true},
+	} {
+		e, err := parse(c.line, "", now)
+		assert.NilError(t, err, c.line)
+		assert.Equal(t, e.Matches(c.types, c.id), c.want, "%s: %s", c.line, c.id)
+	}
 }
 
 func TestRead(t *testing.T) {

@@ -14,7 +14,7 @@ var Keep = &scan.Source{
 	ID:  scan.SourceKeep,
 	Doc: "keep lists: what users say must stay",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		kept := 0
+		kept, list := 0, &keepList{in.KeepList, make([]bool, len(in.KeepList))}
 		for i := range g.Objects {
 			if len(in.KeepList) == 0 {
 				break
@@ -27,16 +27,45 @@ var Keep = &scan.Source{
 			if o.Kind == scan.KindMount {
 				names = append(names, g.TitleOf(scan.ContainerNode(path.Base(o.Name))))
 			}
-			for j := range in.KeepList {
-				if e := &in.KeepList[j]; e.Matches(typesOf(o.Node), path.Base(o.Name), names...) {
-					g.Keep(o.Node, "kept by "+e.Where+why(e.Reason), e.Where)
-					kept++
-					break
-				}
+			if e := list.about(typesOf(o.Node), path.Base(o.Name), names...); e != nil {
+				g.Keep(o.Node, "kept by "+e.Where+why(e.Reason), e.Where)
+				kept++
 			}
 		}
+		in.KeepsNothing = list.idle()
 		return fmt.Sprintf("%d entries, %d things", len(in.KeepList), kept), nil
 	},
+}
+
+// A keepList remembers which of its entries were about something.
+type keepList struct {
+	entries []scan.KeepEntry
+	matched []bool
+}
+
+// about returns the first entry that is about a thing, or nil.
+func (l *keepList) about(types []scan.Type, id string, names ...string) *scan.KeepEntry {
+	var first *scan.KeepEntry
+	for i := range l.entries {
+		if e := &l.entries[i]; (first == nil || !l.matched[i]) && e.Matches(types, id, names...) {
+			l.matched[i] = true
+			if first == nil {
+				first = e
+			}
+		}
+	}
+	return first
+}
+
+// idle are the entries that were about nothing.
+func (l *keepList) idle() []scan.KeepEntry {
+	var idle []scan.KeepEntry
+	for i, e := range l.entries {
+		if !l.matched[i] {
+			idle = append(idle, e)
+		}
+	}
+	return idle
 }
 
 // typesOf are the types of findings that an object may be part of.
