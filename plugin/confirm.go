@@ -1,10 +1,15 @@
 package plugin
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/docker/cli/cli/command"
+
+	"github.com/docker-orphans/docker-orphans/scan"
 )
 
 // question is what the docker CLI asks before it removes anything.
@@ -13,23 +18,48 @@ const question = "Are you sure you want to continue?"
 // confirm shows a warning and asks, as the docker CLI does: anything but "y"
 // is no, and so is the end of the input. Ctrl-C ends the program.
 func confirm(ctx context.Context, dockerCLI command.Cli, warning string) (bool, error) {
-	message := warning + "\n" + question
-	yes, err := command.PromptForConfirmation(ctx, dockerCLI.In(), dockerCLI.Out(), message) //nolint:staticcheck // what replaces it is internal to the docker CLI
-	if err != nil {
-		return false, silentExit(exitInterrupted) // it has printed a newline
-	}
-	return yes, nil
+	said, err := answer(ctx, dockerCLI, warning+"\n"+question+" [y/N] ")
+	return strings.EqualFold(said, "y"), err
 }
 
 // confirmTyped shows a warning and asks for a text to be typed: what hardly
-// anybody wants to do is not done by habit. Anything else is no.
+// anybody wants to do is not done by habit. Nothing, and the end of the input,
+// is no. Another text is a mistake, which is told.
 func confirmTyped(ctx context.Context, dockerCLI command.Cli, warning, text string) (bool, error) {
-	message := warning + "\nType \"" + text + "\" to go on: "
-	typed, err := command.PromptForInput(ctx, dockerCLI.In(), dockerCLI.Out(), message) //nolint:staticcheck // what replaces it is internal to the docker CLI
-	if err != nil {
-		return false, silentExit(exitInterrupted)
+	typed, err := answer(ctx, dockerCLI, warning+"\nType \""+text+"\" to go on: ")
+	switch {
+	case err != nil:
+		return false, err
+	case typed == "":
+		_, _ = fmt.Fprintln(dockerCLI.Err(), "Nothing was removed.")
+		return false, nil
+	case typed != text:
+		return false, fmt.Errorf("%s: \"%s\" was typed instead, so nothing was removed", text, scan.Printable(typed))
 	}
-	return strings.TrimSpace(typed) == text, nil
+	return true, nil
+}
+
+// answer asks and returns the line that is typed, without the space around it.
+// The end of the input is an empty line.
+func answer(ctx context.Context, dockerCLI command.Cli, asks string) (string, error) {
+	if _, err := io.WriteString(dockerCLI.Out(), asks); err != nil {
+		return "", err // nobody has seen what it is about
+	}
+	said := make(chan string, 1) // Ctrl-C does not wait for it
+	go func() {
+		lines := bufio.NewScanner(dockerCLI.In())
+		if !lines.Scan() {
+			_, _ = fmt.Fprintln(dockerCLI.Out()) // as Enter does
+		}
+		said <- strings.TrimSpace(lines.Text())
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(dockerCLI.Out())
+		return "", silentExit(exitInterrupted)
+	case text := <-said:
+		return text, nil
+	}
 }
 
 // A warning is what is shown before a person is asked.

@@ -27,7 +27,8 @@ func newRemoveCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 			"data that nobody can make again, what was restored, and, while Docker is stopped,\n" +
 			"datasets of zfs. Anything that is not an orphan is refused, with the reason; --force\n" +
 			"skips the prompt and nothing else. What nobody can make again has its name typed,\n" +
-			"and does not go by force.\n" +
+			"and does not go by force; another name is an error. Who answers no, or nothing,\n" +
+			"gets exit status 0.\n" +
 			"An ID may be cut, and have its type before it: layer:3f9c. It works without a\n" +
 			"daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
