@@ -32,10 +32,7 @@ type aftermath struct {
 
 // aftermath begins one with what the look tells.
 func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
-	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep), command: "docker orphans"}
-	if r.seen.in.Daemon == nil {
-		a.command += " --data-root " + scan.Printable(r.seen.in.DataRoot)
-	}
+	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep), command: commandOn(r.seen.in)}
 	for _, f := range pinned {
 		a.pinned.add(f.Size().Bytes)
 	}
@@ -54,6 +51,14 @@ func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
 		}
 	}
 	return a
+}
+
+// commandOn is how to call docker orphans on this data root once more.
+func commandOn(in *scan.Input) string {
+	if in.Daemon == nil {
+		return "docker orphans --data-root " + scan.Printable(in.DataRoot)
+	}
+	return "docker orphans"
 }
 
 // ended adds up what of the plan ended in one way, by type.

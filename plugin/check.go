@@ -103,6 +103,7 @@ func runCheck(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 // A checkup is what is wrong with a data root.
 type checkup struct {
 	root    string
+	command string // how to call docker orphans on it
 	damages []damage
 	doubts  []scan.Doubt // what could not be read, or contradicts something
 	orphans int
@@ -130,7 +131,7 @@ type damage struct {
 // checkup looks for damage in what was scanned. What nothing in use needs
 // breaks nothing, unless it is a record that is in the way of a pull.
 func (l *look) checkup() *checkup {
-	c := &checkup{root: l.in.DataRoot}
+	c := &checkup{root: l.in.DataRoot, command: commandOn(l.in)}
 	for _, d := range l.graph.Doubts {
 		if l.idle(d) {
 			continue
@@ -240,7 +241,7 @@ func (c *checkup) text() string {
 		}
 	}
 	if c.orphans > 0 {
-		fmt.Fprintf(&b, "Data without records: %s (docker orphans ls)\n", count(c.orphans, "orphan"))
+		fmt.Fprintf(&b, "Data without records: %s (%s ls)\n", count(c.orphans, "orphan"), c.command)
 	}
 	if b.Len() == 0 {
 		return fmt.Sprintf("No damage: %s in use, each with its data.\n", count(c.healthy, "thing"))
@@ -294,7 +295,7 @@ func (c *checkup) writeJSON(w io.Writer) error {
 		rows = append(rows, checkJSON{Kind: "unsure", What: d.String(), Fails: []string{}, Helps: d.Hint})
 	}
 	if c.orphans > 0 {
-		rows = append(rows, checkJSON{Kind: "orphans", What: "data without records", Fails: []string{}, Helps: "docker orphans ls", Count: c.orphans})
+		rows = append(rows, checkJSON{Kind: "orphans", What: "data without records", Fails: []string{}, Helps: c.command + " ls", Count: c.orphans})
 	}
 	for _, row := range rows {
 		row.Schema = schemaVersion

@@ -73,7 +73,8 @@ type warning struct {
 	next    string   // which storage driver the daemon chooses when it starts; "" if that stays
 	dry     bool     // nothing of it is done
 
-	exportable bool // images go that export can write
+	exportable bool   // images go that export can write
+	command    string // how to call docker orphans on this data root
 }
 
 // text is the warning in the docker CLI's form.
@@ -99,7 +100,7 @@ func (w *warning) text() string {
 		b.WriteString(w.next + "\n")
 	}
 	if w.exportable {
-		b.WriteString("Images of it can be written to an archive first: docker orphans export IMAGE\n")
+		b.WriteString("Images of it can be written to an archive first: " + w.command + " export IMAGE\n")
 	}
 	if begin = ""; len(w.filters) > 0 {
 		b.WriteString("\n")

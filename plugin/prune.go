@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/docker/cli/cli"
@@ -24,7 +25,7 @@ type pruneOptions struct {
 	filter          filter
 	allVolumes      bool
 	includePrecious bool
-	maxItems        uint
+	maxItems        number
 	maxSpace        size
 	minFree         size
 	savePlan        string
@@ -58,7 +59,7 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	f.Var(&options.filter, "filter", `Provide filter values (e.g. "label!=protected")`)
 	f.BoolVar(&options.allVolumes, "all-volumes", false, "Also take unused volumes that somebody named, and those of builders")
 	f.BoolVar(&options.includePrecious, "include-precious", false, "Also take what holds data that nobody can make again, such as databases, once its name is typed")
-	f.UintVar(&options.maxItems, "max-items", 0, "Remove at most so many")
+	f.Var(&options.maxItems, "max-items", "Remove at most so many")
 	f.Var(&options.maxSpace, "max-space", "Remove at most so many bytes (e.g. 10GB)")
 	f.Var(&options.minFree, "min-free", "Remove only until so many bytes of the file system are free (e.g. 20GB)")
 	f.StringVar(&options.savePlan, "save-plan", "", "Write what would be removed to a `FILE`, and remove nothing")
@@ -237,7 +238,7 @@ func (r *removal) save(name string) error {
 	if err := r.preview(len(r.plan.Steps) == 0); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(r.cli.Err(), "Saved to %s: docker orphans prune --plan %s carries it out\n", name, name)
+	_, err := fmt.Fprintf(r.cli.Err(), "Saved to %s: %s prune --plan %s carries it out\n", name, commandOn(r.seen.in), name)
 	return err
 }
 
@@ -252,6 +253,28 @@ func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved) er
 		r.taken = append(r.taken, r.finding(&r.plan.Steps[i]))
 	}
 	return r.seen.measure(ctx, r.taken, r.progress)
+}
+
+// A number is a flag's value that is a number of things: at least one.
+type number uint
+
+func (n *number) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*n), 10)
+}
+
+func (*number) Type() string { return "uint" }
+
+// Set reads what the user typed.
+func (n *number) Set(text string) error {
+	v, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || v == 0 {
+		return fmt.Errorf("invalid number %q (at least 1)", text)
+	}
+	*n = number(v)
+	return nil
 }
 
 // A size is a flag's value in bytes.

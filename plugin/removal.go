@@ -281,6 +281,7 @@ func (r *removal) warning() *warning {
 		until: stamp(time.Now().Add(r.policy.Keep)), next: r.nextStart(),
 		exportable: slices.ContainsFunc(prune.Backends(&r.plan), archive.Readable),
 		volumes:    r.volumeNames(),
+		command:    commandOn(r.seen.in),
 	}
 	for i := range r.plan.Steps {
 		s := &r.plan.Steps[i]

@@ -106,7 +106,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 	}
 	if len(back) > 0 && !options.dryRun {
 		out.end()
-		_, _ = fmt.Fprint(dockerCLI.Out(), restored(back, q.in.Daemon != nil))
+		_, _ = fmt.Fprint(dockerCLI.Out(), restored(back, q.in))
 	}
 	if next := nextAfter(q.in, back); next != "" {
 		_, _ = fmt.Fprintln(dockerCLI.Out(), next)
@@ -138,8 +138,9 @@ func nextAfter(in *scan.Input, back []prune.Held) string {
 }
 
 // restored says what a person should know of what came back.
-func restored(back []prune.Held, online bool) string {
-	text := "What is back is kept until something live names it, or until you remove it: docker orphans rm ID\n"
+func restored(back []prune.Held, in *scan.Input) string {
+	text := "What is back is kept until something live names it, or until you remove it: " + commandOn(in) + " rm ID\n"
+	online := in.Daemon != nil
 	records := slices.ContainsFunc(back, func(h prune.Held) bool {
 		return h.Step.Type == scan.TypeRWLayer || h.Step.Type == scan.TypeContainer
 	})
