@@ -84,6 +84,12 @@ func (c *Cascade) read(tree scan.Tree) ([]layerdb.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, l := range layers {
+		entry := scan.ChainNode(c.Backend, l.Chain).Name
+		if err := layerdb.Loads(tree, entry); err != nil {
+			return nil, fmt.Errorf("the daemon did not load it: %w", err)
+		}
+	}
 	if len(layers) < len(c.Falls) {
 		return nil, fmt.Errorf("chain %s has %d layers now, and %d were to fall", scan.Short(c.Falls[0].Chain), len(layers), len(c.Falls))
 	}

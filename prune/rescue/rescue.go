@@ -118,8 +118,12 @@ func (r *Request) loaded(chain string) ([]string, error) {
 		return nil, err
 	}
 	for _, l := range layers {
-		if err := r.old(scan.ChainNode(r.Finding.Backend, l.Chain).Name); err != nil {
+		entry := scan.ChainNode(r.Finding.Backend, l.Chain).Name
+		if err := r.old(entry); err != nil {
 			return nil, err
+		}
+		if err := layerdb.Loads(r.Tree, entry); err != nil {
+			return nil, fmt.Errorf("the daemon did not load it: %w", err)
 		}
 	}
 	return layerdb.Diffs(layers), nil

@@ -158,6 +158,13 @@ func TestRescueUnknown(t *testing.T) {
 			assert.Assert(t, k.files == nil)
 		})
 	}
+	for _, damage := range []string{`size ""`, `size "12x"`, `size "5\n"`, `descriptor.json "{"`} {
+		script := strings.Replace(lostImage, "online", "write image/DRIVER/layerdb/sha256/{chain live 1}/"+damage+"\nonline", 1)
+		r, k, _ := drawn(t, "overlay2", script, scan.TypeImageLayer)
+		_, err := Rescue(t.Context(), r)
+		assert.ErrorContains(t, err, "the daemon did not load it", damage)
+		assert.Assert(t, k.files == nil, damage)
+	}
 	r, k, _ := drawn(t, "overlay2", lostImage, scan.TypeImageLayer)
 	k.fail = errors.New("no space left on device")
 	_, err := Rescue(t.Context(), r)

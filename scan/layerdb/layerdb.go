@@ -3,14 +3,17 @@
 package layerdb
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // MaxDepth is more layers than any image has: the image store allows 125,
@@ -75,6 +78,33 @@ func ReadLayer(tree scan.Tree, driver, chain string) (l Layer, parent string, er
 		return Layer{}, "", fmt.Errorf("%s: its id does not follow from its diff and parent", dir)
 	}
 	return l, parent, nil
+}
+
+// maxDescriptor bounds a file that describes where a layer comes from.
+const maxDescriptor = 1 << 20
+
+// Loads checks what else than ids a daemon wants of an entry when it loads it: a
+// size, and a descriptor that is JSON if there is one. Without them it knows
+// neither the entry nor what lies on it (moby layer/filestore.go).
+func Loads(tree scan.Tree, entry string) error {
+	size, err := tree.ReadFile(entry+"/size", maxWord)
+	if err != nil {
+		return err
+	}
+	if _, err := strconv.ParseInt(string(size), 10, 64); err != nil { // as it is: the end of a line is no digit
+		return fmt.Errorf("%s/size: %.40q is no number", entry, size)
+	}
+	descriptor, err := tree.ReadFile(entry+"/descriptor.json", maxDescriptor)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(descriptor, new(ocispec.Descriptor)); err != nil {
+		return fmt.Errorf("%s/descriptor.json: %w", entry, err)
+	}
+	return nil
 }
 
 // ReadMount reads a mount record: the storage driver's name for its layer, and

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/layerdb"
 )
 
 // LayerDB reads the graphdriver's registry of layers (moby layer/filestore.go):
@@ -228,20 +229,21 @@ func (db *layerDB) chain(e *entry, o *scan.Object) {
 	if parent != "" {
 		p.Refer(o.Node, scan.ChainNode(db.b.Name, parent), scan.ByParent)
 	}
-	db.unsized(p, o)
+	db.unloaded(p, o)
 }
 
-// unsized doubts an entry without a size. The daemon loads no such layer, nor its
-// images, which are there as ever; and they cannot be loaded or pulled again: the
-// entry is in the way (moby layer/layer_store.go, loadLayer).
-func (db *layerDB) unsized(p *scan.Page, o *scan.Object) {
-	_, err := db.in.Tree.Stat(o.Name + "/size")
+// unloaded doubts an entry that the daemon does not load though its ids are right,
+// nor its images, which are there as ever; and they cannot be loaded or pulled
+// again: the entry is in the way (moby layer/layer_store.go, loadLayer).
+func (db *layerDB) unloaded(p *scan.Page, o *scan.Object) {
+	err := layerdb.Loads(db.in.Tree, o.Name)
 	if err == nil || db.in.Gone(o.Name) {
 		return
 	}
 	p.Doubts = append(p.Doubts, scan.Doubt{
-		Source: scan.SourceLayerDB, Where: o.Name, Err: "its size cannot be read, and without that the daemon does not load it: " + said(err, o.Name+"/size"),
-		Hint:  "write the size of the layer's files, in bytes, to its file size, and restart Docker",
+		Source: scan.SourceLayerDB, Where: o.Name, Err: "the daemon does not load it: " + strings.TrimPrefix(err.Error(), o.Name+"/"),
+		Hint: "write the size of the layer's files, in bytes and with nothing after it, to its file size, " +
+			"or move a descriptor.json away that is no JSON, and restart Docker",
 		Scope: scan.Scope{Nodes: []scan.Node{o.Node}},
 	})
 }

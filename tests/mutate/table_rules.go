@@ -68,7 +68,7 @@ var recognised = []mutation{
 	{16, "an entry without a cache-id hides behind its directory", "scan/scan.go", "|| g.Object(Node{KindRecord, n.Name}) != nil", ""},
 	{1, "layers of which a record cannot be read, among what registries have", "scan/source/registries.go", "if !r.in.AllDiffs {", "if false {"},
 	{1, "images' layers that are not registered, among what registries have", "scan/source/imagedb.go", "noteDiff(db.in, diff)", "_ = diff"},
-	{1, "registered layers that the daemon does not load", "scan/source/layerdb.go", "\tdb.unsized(p, o)\n", ""},
+	{1, "registered layers that the daemon does not load", "scan/source/layerdb.go", "\tdb.unloaded(p, o)\n", ""},
 	{4, "the removal of a plugin is as young as its change", "scan/source/downloads.go", "o.Annotate().Created = &changed", "_ = changed"},
 	{3, "temporary files that are symbolic links", "scan/source/files.go", "case info.Mode&fs.ModeSymlink != 0:", "case false:"},
 	{3, "write-sets of any name", "scan/source/layerdb.go", `known := numbered(e.Name, "write-set-") || numbered(e.Name, "layer-")`, "known := true"},
