@@ -36,32 +36,58 @@ func chooseHeld(held []prune.Held, texts []string) ([]prune.Held, error) {
 	return heldOf(held, func(h prune.Held) bool { return meant[keyOf(h)] }), errors.Join(problems...)
 }
 
+// A meaning is what of the quarantine a text may be about.
+type meaning struct {
+	name string // that means nothing else
+	held []prune.Held
+}
+
 func findHeld(held []prune.Held, text string) ([]prune.Held, error) {
-	if run, id, ok := strings.Cut(text, "/"); ok {
+	id, runs := text, held // those runs may be meant
+	if run, rest, ok := strings.Cut(id, "/"); ok {
 		if of := heldOf(held, func(h prune.Held) bool { return h.Run.ID == run }); len(of) > 0 {
-			held, text = of, id
+			held, id, runs = of, rest, nil
 		}
 	}
-	if before, id, ok := strings.Cut(text, ":"); ok && before != "sha256" {
-		held, text = heldOf(held, func(h prune.Held) bool { return string(h.Step.Type) == before }), id
+	if before, rest, ok := strings.Cut(id, ":"); ok && before != "sha256" {
+		held, id, runs = heldOf(held, func(h prune.Held) bool { return string(h.Step.Type) == before }), rest, nil
 	}
-	for _, match := range []func(prune.Held) bool{
-		func(h prune.Held) bool { return h.Run.ID == text },
-		func(h prune.Held) bool { return h.Step.Finding == strings.TrimPrefix(text, "sha256:") },
-		func(h prune.Held) bool { return scan.Short(h.Step.Finding) == text },
-		func(h prune.Held) bool { return text != "" && strings.HasPrefix(h.Run.ID, text) },
-		func(h prune.Held) bool { return text != "" && strings.HasPrefix(h.Step.Finding, text) },
+	id = strings.TrimPrefix(id, "sha256:")
+	begins := func(name string) bool { return id != "" && strings.HasPrefix(name, id) }
+	for _, found := range [][]meaning{
+		runsOf(runs, func(run string) bool { return run == id }),
+		thingsOf(held, func(finding string) bool { return finding == id }),
+		thingsOf(held, func(finding string) bool { return scan.Short(finding) == id }),
+		append(runsOf(runs, begins), thingsOf(held, begins)...),
 	} {
-		found := heldOf(held, match)
-		if len(found) == 0 {
-			continue
+		if len(found) > 0 {
+			return onlyMeaning(text, found)
 		}
-		if err := ambiguousHeld(text, found); err != nil {
-			return nil, err
-		}
-		return found, nil
 	}
 	return nil, fmt.Errorf("no such run or object in quarantine: %s", text)
+}
+
+// runsOf are the runs whose names match.
+func runsOf(held []prune.Held, match func(run string) bool) []meaning {
+	var found []meaning
+	for _, h := range held {
+		run := h.Run.ID
+		if match(run) && !slices.ContainsFunc(found, func(m meaning) bool { return m.name == run }) {
+			found = append(found, meaning{run, heldOf(held, func(h prune.Held) bool { return h.Run.ID == run })})
+		}
+	}
+	return found
+}
+
+// thingsOf are the single things whose ids match.
+func thingsOf(held []prune.Held, match func(finding string) bool) []meaning {
+	var found []meaning
+	for _, h := range held {
+		if match(h.Step.Finding) {
+			found = append(found, meaning{h.Run.ID + "/" + h.Step.Finding, []prune.Held{h}})
+		}
+	}
+	return found
 }
 
 func heldOf(held []prune.Held, match func(prune.Held) bool) []prune.Held {
@@ -74,25 +100,21 @@ func heldOf(held []prune.Held, match func(prune.Held) bool) []prune.Held {
 	return found
 }
 
-// ambiguousHeld is an error if what was found is neither of one run, which
-// the text names, nor one thing.
-func ambiguousHeld(text string, found []prune.Held) error {
-	ofOne := func(key func(prune.Held) string) bool {
-		return !slices.ContainsFunc(found, func(h prune.Held) bool { return key(h) != key(found[0]) })
-	}
-	run := func(h prune.Held) string { return h.Run.ID }
-	if len(found) == 1 || ofOne(run) && strings.HasPrefix(found[0].Run.ID, text) {
-		return nil
+// onlyMeaning is what a text means, or an error if that may be one thing or
+// another.
+func onlyMeaning(text string, found []meaning) ([]prune.Held, error) {
+	if !slices.ContainsFunc(found, func(m meaning) bool { return !slices.Equal(m.held, found[0].held) }) {
+		return found[0].held, nil // as a run is that has only this one thing
 	}
 	var names []string
-	for i, h := range found {
+	for i, m := range found {
 		if i == ambiguousShown {
 			names = append(names, fmt.Sprintf("and %d more", len(found)-i))
 			break
 		}
-		names = append(names, h.Run.ID+"/"+h.Step.Finding)
+		names = append(names, m.name)
 	}
-	return fmt.Errorf("ambiguous id %s: it may be %s", text, strings.Join(names, ", "))
+	return nil, fmt.Errorf("ambiguous id %s: it may be %s", text, strings.Join(names, ", "))
 }
 
 // lastHeld is all of the newest run that has something in quarantine.
