@@ -48,6 +48,7 @@ type quarantine struct {
 	in       *scan.Input
 	g        *scan.Graph
 	held     int
+	back     []func()                          // what says of a step that was brought back that it is kept
 	datasets func() (map[string]uint64, error) // by name: their guids
 }
 
@@ -64,6 +65,9 @@ func (q *quarantine) all(ctx context.Context, runs []*journal.Run) (string, erro
 				return "", err
 			}
 		}
+	}
+	for _, keep := range slices.Backward(q.back) {
+		keep() // after what lies in quarantine, for what is said first counts: it was removed again since
 	}
 	return fmt.Sprintf("%d runs, %d things put aside", len(runs), q.held), nil
 }
@@ -93,10 +97,10 @@ func (q *quarantine) step(run *journal.Run, s *journal.Step) error {
 		q.aside(run, s, places)
 		q.pin(run, s)
 		if run.Restored(s.ID) {
-			q.restored(run, s) // a part of it is back
+			q.back = append(q.back, func() { q.restored(run, s) }) // a part of it is back
 		}
 	case run.Restored(s.ID):
-		q.restored(run, s)
+		q.back = append(q.back, func() { q.restored(run, s) })
 	case run.Purged(s.ID), run.Taken(s.ID) && !s.Waits():
 		q.pin(run, s)
 	}
