@@ -190,7 +190,7 @@ func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pru
 // whole takes all that a storage driver left.
 func (r *removal) whole(ctx context.Context, name string, filter *pruneFilter) error {
 	for _, f := range r.seen.findings {
-		if f.Type != scan.TypeBackend || f.Backend != name || strings.HasPrefix(f.DataPath(), journal.Dir+"/") {
+		if f.Type != scan.TypeBackend || f.Backend != name || journal.Below(f.DataPath()) {
 			continue
 		}
 		if f.Verdict != scan.Orphan {

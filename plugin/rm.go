@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
@@ -153,7 +152,7 @@ func (e backendError) Hint() string {
 // refusal says why a finding cannot be removed.
 func refusal(f *scan.Finding) error {
 	why := f.Reason
-	if strings.HasPrefix(f.DataPath(), journal.Dir+"/") {
+	if journal.Below(f.DataPath()) {
 		why += "; purge frees it for good"
 	}
 	return fmt.Errorf("%s %s is %s, not an orphan: %s", f.Type, shortID(f), f.Verdict, why)

@@ -26,6 +26,9 @@ func RunDir(run string) string { return path.Join(Runs, run) }
 // File is a run's journal, below the data root.
 func File(run string) string { return path.Join(RunDir(run), "journal") }
 
+// Below reports whether a path leads to something in the state directory.
+func Below(name string) bool { return strings.HasPrefix(name, Dir+"/") }
+
 // maxJournal bounds a journal's size: a hundred thousand steps fit.
 const maxJournal = 1 << 30
 
@@ -137,5 +140,5 @@ func (r *Reader) read(tree scan.Tree, id string) (known, error) {
 // below reports whether a path leads to something below the data root that is
 // not ours.
 func below(name string) bool {
-	return fs.ValidPath(name) && name != "." && name != Dir && !strings.HasPrefix(name, Dir+"/")
+	return fs.ValidPath(name) && name != "." && name != Dir && !Below(name)
 }

@@ -1,6 +1,9 @@
 package space
 
-import "github.com/docker-orphans/docker-orphans/scan"
+import (
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
 
 // An Item is one thing that takes space: a layer, a volume, the logs of a
 // container.
@@ -71,8 +74,10 @@ func (l *Ledger) Sums() []Sum {
 }
 
 // Thing reports whether it is one of many of its sort: a layer, a volume. The
-// directories that they are in are none.
-func (i *Item) Thing() bool { return i.Name != "" || i.Finding != nil }
+// directories that they are in are none, nor is the space that runs put by.
+func (i *Item) Thing() bool {
+	return i.Finding != nil || i.Name != "" && i.Path != journal.Reserve
+}
 
 // kind is the type of an orphan.
 func (i *Item) kind() scan.Type {

@@ -48,6 +48,7 @@ func newPartition(in *scan.Input, g *scan.Graph, findings []*scan.Finding, mount
 	}
 	own := newOwner(g)
 	for _, f := range findings {
+		p.aside(f)
 		account := own.account(f)
 		if account == Records || account == Containers || account == Volumes && f.Parts[0].Kind == scan.KindVolume {
 			continue // they go by where they lie
@@ -59,8 +60,10 @@ func newPartition(in *scan.Input, g *scan.Graph, findings []*scan.Finding, mount
 				continue // a record among the others
 			}
 			for _, name := range o.Paths() {
-				p.parts[name] = item
-				p.above(name)
+				if !journal.Below(name) {
+					p.parts[name] = item
+					p.above(name)
+				}
 			}
 		}
 	}
@@ -69,6 +72,28 @@ func newPartition(in *scan.Input, g *scan.Graph, findings []*scan.Finding, mount
 		p.above(name)
 	}
 	return p
+}
+
+// aside adds what of a finding lies in quarantine: there it belongs to that,
+// whatever it is.
+func (p *partition) aside(f *scan.Finding) {
+	var item *Item
+	for _, o := range f.Parts {
+		for _, name := range o.Paths() {
+			if !journal.Below(name) {
+				continue
+			}
+			if item == nil {
+				item = &Item{Account: Quarantine, Name: f.Was, Path: name, Finding: f, Complete: true}
+				p.ledger.Items = append(p.ledger.Items, item)
+			}
+			if name == f.DataPath() {
+				item.Path = name
+			}
+			p.parts[name] = item
+			p.above(name)
+		}
+	}
 }
 
 // above notes that something of its own lies below these directories.
@@ -130,7 +155,7 @@ func (p *partition) divided(name string) bool {
 	dir, base := path.Split(name)
 	switch dir {
 	case "":
-		return slices.Contains([]string{".", "containers", "volumes", "image", path.Dir(backend.ThinPool)}, base)
+		return slices.Contains([]string{".", "containers", "volumes", "image", path.Dir(backend.ThinPool), journal.Dir}, base)
 	case "containers/":
 		return scan.IsID(base)
 	}
@@ -163,6 +188,8 @@ func (p *partition) place(name string) *Item {
 		return p.item(Volumes, elements[1], name)
 	case elements[0] == "image" && len(elements) == 2 && p.dormant(elements[1]):
 		return p.item(Dormant, elements[1], elements[1])
+	case name == journal.Reserve:
+		return p.item(Quarantine, "space for the journal of a run when the disk is full", name)
 	case name == backend.ThinPool && p.active(path.Dir(name)):
 		return p.item(Pool, "", name)
 	case p.layers(path.Dir(name)) && elements[len(elements)-1] != "l" && elements[len(elements)-1] != "backingFsBlockDev" && !p.own(name):
