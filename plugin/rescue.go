@@ -29,8 +29,9 @@ func newRescueCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 		Short: "Make images of one or more orphans instead of removing them",
 		Long: "Make images of orphans instead of removing them: an image-layer gets a tag, with\n" +
 			"all that it lies on, and an rw-layer becomes an image of what its container had\n" +
-			"written. A tag that an image has already is never moved. An ID may be cut, and\n" +
-			"have its type before it: rw-layer:3f9c." +
+			"written. A tag that an image has already is never moved. It needs a daemon, which\n" +
+			"keeps the images: of a data root without one, export writes them to an archive. An\n" +
+			"ID may be cut, and have its type before it: rw-layer:3f9c." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cli.RequiresMinArgs(1)),
 		ValidArgsFunction: completeOrphans(dockerCLI, global),
@@ -49,6 +50,9 @@ func newRescueCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 }
 
 func runRescue(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options rescueOptions) (err error) {
+	if err := global.needsDaemon(ctx, dockerCLI); err != nil {
+		return err
+	}
 	r, err := global.removal(ctx, dockerCLI, &removeOptions{wait: options.wait}, false)
 	if err != nil {
 		return err
@@ -78,6 +82,29 @@ func runRescue(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 		tellRescued(dockerCLI.Out(), dockerCLI.Err(), f, rescued)
 	}
 	return r.session.status(refused, errors.Join(problems...), done)
+}
+
+// needsDaemon refuses a data root without a daemon, before anything is locked.
+func (o *globalOptions) needsDaemon(ctx context.Context, dockerCLI command.Cli) error {
+	in, closeRoot, err := o.locate(ctx, dockerCLI)
+	if err != nil {
+		return err
+	}
+	if err := closeRoot(); err != nil || in.Daemon != nil {
+		return err
+	}
+	return idleError{fmt.Errorf("%s: no daemon runs on it to keep the images that rescue makes", scan.Printable(in.DataRoot)), commandOn(in)}
+}
+
+// An idleError is that of what only a daemon can do.
+type idleError struct {
+	error
+	command string
+}
+
+// Hint says what a person can do.
+func (e idleError) Hint() string {
+	return "start Docker first; or write an archive for docker load: " + e.command + " export -o FILE ID"
 }
 
 // tellRescued says what became of one orphan.
