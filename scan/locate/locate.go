@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -197,14 +198,21 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
+// whereRoots is the hint for a data root that was mistyped.
+const whereRoots = "it is /var/lib/docker, or what dockerd --data-root or data-root in /etc/docker/daemon.json says; on a disk of another machine, below where that is mounted"
+
 // open opens a data root and finds the process that owns it.
 func open(ctx context.Context, o Options, dir string) (*scan.Input, func() error, error) {
 	disk, err := tree.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case dir == o.DataRoot && missing:
+		return nil, nil, refuse(dir, "no such directory", whereRoots)
+	case dir == o.DataRoot && errors.Is(err, syscall.ENOTDIR):
+		return nil, nil, refuse(dir, "not a directory", whereRoots)
+	case missing:
 		return nil, nil, refuse(dir, "is not on this machine", "the daemon runs elsewhere (another host, a virtual machine such as Docker Desktop's, another mount namespace): run docker orphans there, or name a directory with --data-root")
-	}
-	if err != nil {
-		return nil, nil, &Error{Object: dir, Err: err, hint: "docker orphans must be able to read the data root"}
+	case err != nil:
+		return nil, nil, &Error{Err: err, hint: "docker orphans must be able to read the data root"} // it names the path
 	}
 	root := disk.Path()
 	in := &scan.Input{
