@@ -16,8 +16,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli-plugins/metadata"
@@ -39,29 +37,33 @@ const (
 func Main() int {
 	collectLate()
 	otel.SetErrorHandler(debug.OTELErrorHandler)
-	dockerCLI, err := command.NewDockerCli()
+	ctx, end := interruptible(context.Background())
+	defer end()
+	dockerCLI, err := command.NewDockerCli(command.WithBaseContext(ctx))
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		return exitError
 	}
 	if plugin.RunningStandalone() {
-		err = runStandalone(dockerCLI)
+		err = runStandalone(ctx, dockerCLI)
 	} else {
-		err = runPlugin(dockerCLI)
+		err = runPlugin(ctx, end, dockerCLI)
 	}
 	return exit(dockerCLI.Err(), err)
 }
 
 // runPlugin runs as "docker orphans". It is what plugin.Run does, but leaves
 // messages and exit statuses to us: plugin.Run prints an empty line for a
-// status without a message, and knows no hints.
-func runPlugin(dockerCLI *command.DockerCli) error {
+// status without a message, and knows no hints. The docker CLI, too, can end
+// the context.
+func runPlugin(ctx context.Context, end context.CancelFunc, dockerCLI *command.DockerCli) error {
 	root := newRootCommand(dockerCLI, name)
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if err := plugin.PersistentPreRunE(cmd, args); err != nil {
 			return err
 		}
-		interruptible(cmd)
+		context.AfterFunc(cmd.Context(), end)
+		cmd.SetContext(ctx)
 		return nil
 	}
 	return plugin.RunPlugin(dockerCLI, root, metadata.Metadata{
@@ -75,7 +77,7 @@ func runPlugin(dockerCLI *command.DockerCli) error {
 
 // runStandalone runs as "docker-orphans", with the docker CLI's own global
 // options (--host, --context, --config, TLS).
-func runStandalone(dockerCLI *command.DockerCli) error {
+func runStandalone(ctx context.Context, dockerCLI *command.DockerCli) error {
 	root := newRootCommand(dockerCLI, metadata.NamePrefix+name)
 	root.SilenceUsage = true
 	root.SilenceErrors = true
@@ -87,19 +89,13 @@ func runStandalone(dockerCLI *command.DockerCli) error {
 
 	opts, flags := cli.SetupPluginRootCommand(root)
 	top := cli.NewTopLevelCommand(root, dockerCLI, opts, flags)
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := top.Initialize(); err != nil {
-			return err
-		}
-		interruptible(cmd)
-		return nil
-	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return top.Initialize() }
 	_, args, err := top.HandleGlobalFlags()
 	if err != nil {
 		return err
 	}
 	root.SetArgs(args)
-	return root.Execute()
+	return root.ExecuteContext(ctx)
 }
 
 // newRootCommand returns the command whose subcommands are all of ours.
@@ -134,12 +130,4 @@ func newRootCommand(dockerCLI command.Cli, use string) *cobra.Command {
 		sub.DisableFlagsInUseLine = true
 	}
 	return cmd
-}
-
-// interruptible makes the first Ctrl-C or SIGTERM cancel the command's
-// context; a second one ends the process as if nothing caught it.
-func interruptible(cmd *cobra.Command) {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	cmd.SetContext(ctx)
 }

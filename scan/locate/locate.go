@@ -90,9 +90,9 @@ func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
 		return nil, nil, refuse("docker orphans", "must run as root to read the daemon's data root and every process", notRootHint())
 	}
 	if o.DataRoot != "" && wakes(o) {
-		return offline(o)
+		return offline(o, nil)
 	}
-	info, err := o.Daemon.Info(ctx)
+	info, err := ask(ctx, o)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -100,9 +100,37 @@ func Find(ctx context.Context, o Options) (*scan.Input, func() error, error) {
 	case err == nil && (o.DataRoot == "" || sameDir(o.DataRoot, info.DataRoot)):
 		return online(ctx, o, info)
 	case o.DataRoot != "":
-		return offline(o)
+		return offline(o, err)
 	}
 	return nil, nil, &Error{Err: err, hint: "to look at the data root of a daemon that is stopped, name it: --data-root DIR"}
+}
+
+// A daemon may take this long to say whose data root it has, where the user
+// named one: then another than the daemon that is asked may have it, or none.
+const (
+	patience       = 30 * time.Second
+	patienceUnused = 5 * time.Second // nobody has it locked: most likely no answer is needed
+)
+
+// errSilent is that of a daemon that took longer.
+var errSilent = errors.New("does not answer")
+
+// ask asks the daemon who it is.
+func ask(ctx context.Context, o Options) (scan.DaemonInfo, error) {
+	if o.DataRoot == "" {
+		return o.Daemon.Info(ctx)
+	}
+	wait := patience
+	if unused(o) {
+		wait = patienceUnused
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, errSilent)
+	defer cancel()
+	info, err := o.Daemon.Info(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		err = errSilent
+	}
+	return info, err
 }
 
 // wakes reports whether to ask would start a daemon that nobody needs for the
@@ -115,9 +143,11 @@ func wakes(o Options) bool {
 	}
 	const systemd = 1
 	listens, err := process.Listens(o.Proc, systemd, socket)
-	if err != nil || !listens {
-		return false
-	}
+	return err == nil && listens && unused(o)
+}
+
+// unused reports whether nobody has the data root locked that was named.
+func unused(o Options) bool {
 	root, err := filepath.EvalSymlinks(o.DataRoot)
 	if err != nil {
 		return false
@@ -275,15 +305,20 @@ func owned(o Options, in *scan.Input, info scan.DaemonInfo, socket string) error
 	return nil
 }
 
-// offline opens a data root that no daemon uses.
-func offline(o Options) (*scan.Input, func() error, error) {
+// offline opens a data root that no daemon uses. asked is what came of asking
+// one, nil if none was asked or it has another data root.
+func offline(o Options, asked error) (*scan.Input, func() error, error) {
 	in, done, err := open(context.Background(), o, o.DataRoot)
 	if err != nil {
 		return nil, nil, err
 	}
 	if owner := in.Host.Owner; owner != nil {
-		err := refuse(in.DataRoot, fmt.Sprintf("is in use by %s (pid %d)", owner.Name, owner.PID), "ask that daemon: name its socket with -H unix://… or its context with --context")
-		return nil, nil, errors.Join(err, done())
+		why, hint := fmt.Sprintf("is in use by %s (pid %d)", owner.Name, owner.PID), "ask that daemon: name its socket with -H unix://… or its context with --context"
+		if errors.Is(asked, errSilent) {
+			why += ", and the daemon at " + o.Endpoint + " does not answer"
+			hint = "wait until it answers, or stop Docker; if another daemon has it, name the socket of that with -H unix://…"
+		}
+		return nil, nil, errors.Join(refuse(in.DataRoot, why, hint), done())
 	}
 	if in.Backends, err = present(in); err != nil && !o.Unjudged && (!o.Containerd || !hasManaged(in)) {
 		return nil, nil, errors.Join(err, done())

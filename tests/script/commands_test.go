@@ -150,12 +150,16 @@ func jsonIs(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// interrupt PATH COMMAND... runs a command until the daemon is asked for
-// PATH, sends it what Ctrl-C sends, and checks that it says nothing but a
-// newline and exits with 130.
+// interrupt [-hangup] PATH COMMAND... runs a command until the daemon is asked
+// for PATH, sends it what Ctrl-C sends, or a terminal that goes away, and checks
+// that it soon says nothing but a newline and exits with 130.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)
 	w.forget()
+	stop := syscall.SIGINT
+	if args[0] == "-hangup" {
+		stop, args = syscall.SIGHUP, args[1:]
+	}
 	cmd := command(ts, args[1], args[2:]...)
 	var out, failure bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &failure
@@ -169,10 +173,12 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("ended before it asked for %s: %v: %s", args[0], err, failure.String())
 		}
 	}
-	ts.Check(cmd.Process.Signal(syscall.SIGINT))
+	ts.Check(cmd.Process.Signal(stop))
+	late := time.AfterFunc(8*time.Second, func() { _ = cmd.Process.Kill() }) // it may have ended by now
 	err := <-ended
+	late.Stop()
 	if cmd.ProcessState.ExitCode() != 130 || out.String() != "" || failure.String() != "\n" {
-		ts.Fatalf("after SIGINT: %v, stdout %q, stderr %q", err, out.String(), failure.String())
+		ts.Fatalf("after %v: %v, stdout %q, stderr %q", stop, err, out.String(), failure.String())
 	}
 }
 
