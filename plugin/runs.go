@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
+	"github.com/docker-orphans/docker-orphans/scan/process"
 )
 
 // runsOptions are what runs can be told.
@@ -27,8 +30,8 @@ func newRunsCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command
 	cmd := &cobra.Command{
 		Use:   "runs [OPTIONS]",
 		Short: "List what prune and rm have done",
-		Long: "List what prune and rm have done, the last run first, and what of it is still in\n" +
-			"quarantine. It works without a daemon too, with --data-root." +
+		Long: "List what prune and rm have done, the last run first: what they removed, and what of\n" +
+			"that was restored, was purged, or is in quarantine still. It works without a daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -61,13 +64,36 @@ func runRuns(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 	if err != nil {
 		return err
 	}
+	going, err := going(in, runs)
+	if err != nil {
+		return err
+	}
+	if going == "" { // one that had not ended when it was read may have since
+		if runs, err = journal.Read(in.Tree); err != nil {
+			return err
+		}
+	}
 	slices.Reverse(runs)
-	return writeRuns(formatter.Context{Output: dockerCLI.Out(), Format: format}, runs, held, time.Now())
+	return writeRuns(formatter.Context{Output: dockerCLI.Out(), Format: format}, listedRuns{runs, held, going}, time.Now())
+}
+
+// going is the run that goes on now: the last, if who holds the lock began it;
+// "" if none does. A restore or a purge that holds the lock began none.
+func going(in *scan.Input, runs []*journal.Run) (string, error) {
+	if len(runs) == 0 || runs[len(runs)-1].Done {
+		return "", nil
+	}
+	last := runs[len(runs)-1]
+	holder, err := process.Owner(in.Proc, in.DataRoot, filepath.Join(in.DataRoot, journal.Lock))
+	if err != nil || holder == nil || last.Began.Before(holder.Started) {
+		return "", err
+	}
+	return last.ID, nil
 }
 
 // checkRunFormat tries a format on a run of our own making, so that a mistyped
 // field is told before anything is read.
 func checkRunFormat(format formatter.Format) error {
-	sample := []*journal.Run{{ID: "sample"}}
-	return mistyped(writeRuns(formatter.Context{Output: io.Discard, Format: format}, sample, nil, time.Now()))
+	sample := listedRuns{runs: []*journal.Run{{ID: "sample"}}}
+	return mistyped(writeRuns(formatter.Context{Output: io.Discard, Format: format}, sample, time.Now()))
 }

@@ -21,21 +21,46 @@ func runFormat(source string, quiet bool) formatter.Format {
 	case source != "" && source != formatter.TableFormatKey:
 		return formatter.Format(source)
 	}
-	return "table {{.ID}}\t{{.When}}\t{{.State}}\t{{.Removed}}\t{{.InQuarantine}}\t{{.Until}}"
+	return "table {{.ID}}\t{{.When}}\t{{.State}}\t{{.Removed}}\t{{.Restored}}\t{{.Purged}}\t{{.InQuarantine}}\t{{.Until}}"
 }
 
-// writeRuns writes runs through the docker CLI's formatter. held is all that
-// is in quarantine.
-func writeRuns(ctx formatter.Context, runs []*journal.Run, held []prune.Held, now time.Time) error {
+// listedRuns are what runs lists.
+type listedRuns struct {
+	runs  []*journal.Run
+	held  []prune.Held // all that is in quarantine
+	going string       // the run that goes on now; "" if none does
+}
+
+// row is that of a run, with what became of what it put into quarantine.
+func (l *listedRuns) row(run *journal.Run, now time.Time) *runContext {
+	row := &runContext{run: run, going: run.ID == l.going, now: now}
+	held := map[int]bool{}
+	for _, h := range l.held {
+		if h.Run.ID == run.ID {
+			held[h.Step.ID] = true
+			row.held.add(prune.Bytes(h.Step))
+		}
+	}
+	if run.Plan == nil {
+		return row
+	}
+	for i := range run.Plan.Steps {
+		switch s := &run.Plan.Steps[i]; {
+		case held[s.ID]:
+		case run.Restored(s.ID):
+			row.restored.add(prune.Bytes(s))
+		case run.Purged(s.ID):
+			row.purged.add(prune.Bytes(s))
+		}
+	}
+	return row
+}
+
+// writeRuns writes runs through the docker CLI's formatter.
+func writeRuns(ctx formatter.Context, listed listedRuns, now time.Time) error {
 	err := ctx.Write(newRunContext(), func(format func(formatter.SubContext) error) error {
-		for _, run := range runs {
-			row := &runContext{run: run, now: now}
-			for _, h := range held {
-				if h.Run.ID == run.ID {
-					row.held.add(prune.Bytes(h.Step))
-				}
-			}
-			if err := format(row); err != nil {
+		for _, run := range listed.runs {
+			if err := format(listed.row(run, now)); err != nil {
 				return err
 			}
 		}
@@ -50,16 +75,19 @@ func writeRuns(ctx formatter.Context, runs []*journal.Run, held []prune.Held, no
 // A runContext is one row: a method for each column and template field.
 type runContext struct {
 	formatter.HeaderContext
-	run  *journal.Run
-	held sum // of it, in quarantine now
-	now  time.Time
+	run      *journal.Run
+	going    bool // it goes on now
+	restored sum  // of what it put into quarantine
+	purged   sum
+	held     sum // in quarantine now
+	now      time.Time
 }
 
 func newRunContext() *runContext {
 	c := runContext{run: &journal.Run{}}
 	c.Header = formatter.SubHeaderContext{
 		"Schema": "SCHEMA", "ID": "RUN", "When": "WHEN", "BeganAt": "BEGAN AT", "State": "STATE",
-		"Removed": "REMOVED", "InQuarantine": "IN QUARANTINE", "Until": "UNTIL", "UntilAt": "UNTIL",
+		"Removed": "REMOVED", "Restored": "RESTORED", "Purged": "PURGED", "InQuarantine": "IN QUARANTINE", "Until": "UNTIL", "UntilAt": "UNTIL",
 	}
 	return &c
 }
@@ -67,15 +95,19 @@ func newRunContext() *runContext {
 // runJSON is one line of runs --format json. Names stay; a change of meaning
 // changes Schema.
 type runJSON struct {
-	Schema       int
-	ID           string
-	BeganAt      *time.Time // null: it was cut off before it began
-	State        string     // "done", "done in part", "interrupted"
-	Removed      int        // findings that went, to quarantine too
-	RemovedBytes int64
-	Held         int // of those, in quarantine now
-	HeldBytes    int64
-	UntilAt      *time.Time // when the next prune frees them; null: nothing is in quarantine
+	Schema        int
+	ID            string
+	BeganAt       *time.Time // null: it was cut off before it began
+	State         string     // "done", "done in part", "running", "interrupted"
+	Removed       int        // findings that went, to quarantine too
+	RemovedBytes  int64
+	Restored      int // of those, brought back from quarantine
+	RestoredBytes int64
+	Purged        int // freed from quarantine
+	PurgedBytes   int64
+	Held          int // in quarantine now
+	HeldBytes     int64
+	UntilAt       *time.Time // when the next prune frees them; null: nothing is in quarantine
 }
 
 // MarshalJSON makes {{json .}}, and so --format json.
@@ -83,7 +115,9 @@ func (c *runContext) MarshalJSON() ([]byte, error) {
 	removed := c.removed()
 	row := runJSON{
 		Schema: schemaVersion, ID: c.run.ID, BeganAt: moment(c.run.Began), State: c.State(),
-		Removed: removed.count, RemovedBytes: removed.bytes, Held: c.held.count, HeldBytes: c.held.bytes,
+		Removed: removed.count, RemovedBytes: removed.bytes,
+		Restored: c.restored.count, RestoredBytes: c.restored.bytes, Purged: c.purged.count, PurgedBytes: c.purged.bytes,
+		Held: c.held.count, HeldBytes: c.held.bytes,
 	}
 	if c.held.count > 0 {
 		row.UntilAt = moment(c.run.Until)
@@ -115,7 +149,11 @@ func (c *runContext) BeganAt() string {
 
 // State says how it ended.
 func (c *runContext) State() string {
-	if !c.run.Done {
+	switch {
+	case c.run.Done:
+	case c.going:
+		return "running"
+	default:
 		return "interrupted"
 	}
 	for _, o := range c.run.Outcomes {
@@ -138,6 +176,12 @@ func (c *runContext) removed() sum {
 
 // Removed is what went, to quarantine too: "3, 12MB".
 func (c *runContext) Removed() string { return orDash(c.removed().short()) }
+
+// Restored is what of it was brought back from quarantine.
+func (c *runContext) Restored() string { return orDash(c.restored.short()) }
+
+// Purged is what of it was in quarantine, and was freed for good.
+func (c *runContext) Purged() string { return orDash(c.purged.short()) }
 
 // InQuarantine is what of it can still be brought back.
 func (c *runContext) InQuarantine() string { return orDash(c.held.short()) }
