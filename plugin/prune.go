@@ -248,11 +248,19 @@ func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved) er
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	r.expired = nil // exactly that plan
-	r.plan, r.changed = saved.Renew(r.seen.graph, r.seen.values())
-	for i := range r.plan.Steps {
-		r.taken = append(r.taken, r.finding(&r.plan.Steps[i]))
+	renew := func() {
+		r.plan, r.changed = saved.Renew(r.seen.graph, r.seen.values())
+		r.taken = nil
+		for i := range r.plan.Steps {
+			r.taken = append(r.taken, r.finding(&r.plan.Steps[i]))
+		}
 	}
-	return r.seen.measure(ctx, r.taken, r.progress)
+	renew()
+	if err := r.seen.measure(ctx, r.taken, r.progress); err != nil {
+		return err
+	}
+	renew() // what was measured tells what has changed below
+	return nil
 }
 
 // A number is a flag's value that is a number of things: at least one.

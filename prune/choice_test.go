@@ -135,6 +135,7 @@ func TestSavedPlan(t *testing.T) {
 		g.Host.DataRoot, g.Host.Info.EngineID, g.Host.Online = root, "ABCD", true
 		for i := range findings {
 			findings[i].Parts[0].Stamp = scan.Stamp{Device: boot, Mount: boot, Inode: uint64(i + 1), Birth: made, Change: made}
+			findings[i].Parts[0].Usage = &scan.Usage{Newest: made, Complete: true}
 		}
 		return g, findings
 	}
@@ -186,6 +187,7 @@ func TestSavedPlan(t *testing.T) {
 		"another inode":  {func(f *scan.Finding) { f.Parts[0].Stamp.Inode = 99 }, "changed since the plan was saved", "2"},
 		"another birth":  {func(f *scan.Finding) { f.Parts[0].Stamp.Birth = made.Add(1) }, "changed since the plan was saved", "2"},
 		"another change": {func(f *scan.Finding) { f.Parts[0].Stamp.Change = made.Add(1) }, "changed since the plan was saved", "2"},
+		"another file":   {func(f *scan.Finding) { f.Parts[0].Usage.Newest = made.Add(1) }, "changed since the plan was saved", "2"},
 		"used":           {func(f *scan.Finding) { f.Verdict, f.Reason = scan.Used, "used by web" }, "it is used now: used by web", "0 2"},
 		"precious":       {func(f *scan.Finding) { f.NotMine = "it holds ibdata1" }, "it holds ibdata1", "2"},
 	} {
@@ -202,6 +204,14 @@ func TestSavedPlan(t *testing.T) {
 			}
 		})
 	}
+	t.Run("not measured yet", func(t *testing.T) {
+		g, findings := world(2)
+		for i := range findings {
+			findings[i].Parts[0].Usage = nil
+		}
+		plan, _ := saved.Renew(g, findings)
+		assert.Equal(t, names(plan), "2 1 0")
+	})
 	t.Run("another way", func(t *testing.T) {
 		g, findings := world(2)
 		tampered := *saved

@@ -16,8 +16,9 @@ const planFormat = 1
 
 // A Saved plan is one that was written to a file, to be looked at and carried
 // out later, maybe after the machine was started again. What it names is
-// recognised by the file system's id, inode, birth, last change and path:
-// device numbers and mount ids do not survive that (rule 8).
+// recognised by the file system's id, inode, birth, last change and path, and
+// by the newest change below it: device numbers and mount ids do not survive
+// that (rule 8).
 type Saved struct {
 	Format     int    `json:"format"`
 	FileSystem string `json:"fileSystem"` // id of the data root's
@@ -110,7 +111,9 @@ type Change struct {
 
 // Renew makes the saved plan anew from a scan: of its steps, those whose
 // findings are orphans still, and are in every part what they were. Those that
-// are not, or would go in another way now, are returned as changes.
+// are not, or would go in another way now, are returned as changes. That
+// something below a part has changed is told only of what was measured: the
+// caller measures what is left, and renews once more.
 func (s *Saved) Renew(g *scan.Graph, findings []scan.Finding) (Plan, []Change) {
 	index := indexOf(&Sight{Graph: g, Findings: findings})
 	changed := map[int]string{}
@@ -165,7 +168,8 @@ func (x *index) since(s *Step) string {
 		at := slices.IndexFunc(s.Objects, func(p *scan.Object) bool { return p.Node == o.Node })
 		was := s.Objects[at]
 		if was.Stamp.Inode != o.Stamp.Inode || was.Note().Subvolume != o.Note().Subvolume || !was.Stamp.Birth.Equal(o.Stamp.Birth) ||
-			!was.Stamp.Change.Equal(o.Stamp.Change) || !sameHandle(was, o) || !slices.Equal(was.Paths(), o.Paths()) {
+			!was.Stamp.Change.Equal(o.Stamp.Change) || !sameHandle(was, o) || !slices.Equal(was.Paths(), o.Paths()) ||
+			was.Usage != nil && o.Usage != nil && !was.Usage.Newest.Equal(o.Usage.Newest) {
 			return "it has changed since the plan was saved"
 		}
 	}
