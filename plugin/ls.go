@@ -11,7 +11,6 @@ import (
 	"github.com/docker/cli/cli/flags"
 	"github.com/spf13/cobra"
 
-	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
@@ -95,7 +94,7 @@ func runList(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 		return err
 	}
 	if format.IsTable() && dockerCLI.Out().IsTerminal() {
-		held, err := (&prune.Runner{Tree: seen.in.Tree}).Held()
+		held, err := reader(seen.in).Held()
 		if err != nil {
 			return err
 		}

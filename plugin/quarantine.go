@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
 // quarantine opens a data root for restore or purge; it may be one of a daemon
@@ -23,7 +24,7 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 		if err != nil {
 			return nil, err
 		}
-		s := &session{Runner: &prune.Runner{Tree: in.Tree, Now: time.Now}, in: in, close: done}
+		s := &session{Runner: reader(in), in: in, close: done}
 		if in.Daemon != nil {
 			s.Volumes = prune.VolumesOf(dockerCLI.Client())
 		}
@@ -36,6 +37,11 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 		s.tell(dockerCLI.Err())
 	}
 	return s, err
+}
+
+// reader reads what lies in quarantine, and changes nothing.
+func reader(in *scan.Input) *prune.Runner {
+	return &prune.Runner{Tree: in.Tree, ZFS: zfs.Zfs, Now: time.Now}
 }
 
 // status is how restore, purge and rescue exit: 4 if only some of what was

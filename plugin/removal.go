@@ -113,7 +113,7 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 		return nil, err
 	}
 	r.lost = o.lost(dockerCLI, r.seen.policy)
-	held, err := (&prune.Runner{Tree: r.seen.in.Tree}).Held()
+	held, err := reader(r.seen.in).Held()
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/docker/cli/cli/flags"
 	"github.com/spf13/cobra"
 
-	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/process"
@@ -60,7 +59,7 @@ func runRuns(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 	if err != nil {
 		return err
 	}
-	held, err := (&prune.Runner{Tree: in.Tree}).Held()
+	held, err := reader(in).Held()
 	if err != nil {
 		return err
 	}

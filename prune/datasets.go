@@ -30,11 +30,14 @@ func datasetOf(o *scan.Object) journal.DatasetIdentity {
 	return journal.DatasetIdentity{Name: h.Name, GUID: h.Made, Created: o.Note().Created.Unix(), Origin: h.Origin}
 }
 
+// errNotAsked is the error of a runner that was made without zfs.
+var errNotAsked = errors.New("zfs is not asked here")
+
 // dataset asks zfs for one dataset. What is begun is ended, also where the user
 // interrupts: to put things back is what then is to be done.
 func (r *Runner) dataset(name string) (*zfs.State, error) {
 	if r.ZFS == nil {
-		return nil, fmt.Errorf("%s: zfs is not asked here", name)
+		return nil, fmt.Errorf("%s: %w", name, errNotAsked)
 	}
 	state, err := zfs.System{Tool: r.ZFS}.State(context.Background(), name)
 	return state, withPackages(err)

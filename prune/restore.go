@@ -20,7 +20,8 @@ type Held struct {
 	Step *Step
 }
 
-// Held lists what lies in quarantine, the oldest run first.
+// Held lists what lies in quarantine, the oldest run first. What cannot be told
+// is listed.
 func (r *Runner) Held() ([]Held, error) {
 	runs, err := journal.Read(r.Tree)
 	if err != nil {
@@ -32,7 +33,11 @@ func (r *Runner) Held() ([]Held, error) {
 			continue
 		}
 		for i := range run.Plan.Steps {
-			if s := &run.Plan.Steps[i]; s.Waits() && r.Aside(run.ID, s) {
+			s := &run.Plan.Steps[i]
+			if s.Waits() && r.ZFS == nil && slices.ContainsFunc(s.Moves, func(m journal.Move) bool { return m.Dataset.Name != "" }) {
+				return nil, fmt.Errorf("run %s: %w", run.ID, errNotAsked)
+			}
+			if s.Waits() && r.Aside(run.ID, s) {
 				held = append(held, Held{run, s})
 			}
 		}
@@ -88,12 +93,23 @@ func (r *Runner) restore(ctx context.Context, h Held, as string) error {
 	return nil
 }
 
+// errHalfFreed is the error of bringing back what a purge could not free to the end.
+var errHalfFreed = halfFreedError{errors.New("it was being freed, and parts of it may be gone")}
+
+type halfFreedError struct{ error }
+
+// Hint says what a person can do.
+func (halfFreedError) Hint() string { return "purge frees the rest" }
+
 // restorable checks, before anything is moved, that nothing stands in the
 // way, that the directories are still there (one is never made: rule 13) and
 // that what the step's layers lie on is.
 func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
 	if err := nameable(h.Step, as); err != nil {
 		return err
+	}
+	if h.Run.Purged(h.Step.ID) {
+		return errHalfFreed
 	}
 	if h.Step.Remover == journal.Link {
 		return r.makable(ctx, cmp.Or(as, h.Step.Volume.Name))
@@ -196,6 +212,11 @@ func (r *Runner) Purge(ctx context.Context, held []Held) (purged []Held, err err
 }
 
 func (r *Runner) purge(ctx context.Context, h Held) error {
+	for m := range h.Step.Moves {
+		if _, err := r.placed(h.Run.ID, h.Step, m); err != nil {
+			return err // what is back already is not to be kept any less for it
+		}
+	}
 	if err := r.awake(h.Run.ID, h.Step); err != nil {
 		return err // nothing is announced that cannot be done now
 	}
@@ -231,14 +252,16 @@ func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
 }
 
 // Expired are those of the quarantine whose time has come, and that can go as
-// things are: a thin device or a dataset only while no daemon runs.
+// things are: a thin device or a dataset only while no daemon runs. What the user
+// asked to have back, and is not back yet, never is.
 func Expired(held []Held, now time.Time, online bool) []Held {
 	var due []Held
 	for _, h := range held {
 		if online && slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return o.Medium.Apart() }) {
 			continue
 		}
-		if !h.Run.Until.IsZero() && !now.Before(h.Run.Until) || h.Run.Purged(h.Step.ID) {
+		over := !h.Run.Until.IsZero() && !now.Before(h.Run.Until)
+		if over && !h.Run.Restored(h.Step.ID) || h.Run.Purged(h.Step.ID) {
 			due = append(due, h)
 		}
 	}

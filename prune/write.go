@@ -92,13 +92,22 @@ func (r *Runner) Aside(run string, s *Step) bool {
 // lies reports whether something is in the place of a move, as far as can be
 // told.
 func (r *Runner) lies(run string, s *Step, m int) bool {
+	is, err := r.placed(run, s, m)
+	return is || err != nil
+}
+
+// placed reports whether something is in the place of a move.
+func (r *Runner) placed(run string, s *Step, m int) (bool, error) {
 	var err error
 	if s.Moves[m].Dataset.Name != "" {
 		_, err = r.dataset(s.DatasetPlace(run, m))
 	} else {
 		_, err = r.Tree.Stat(s.Place(run, m))
 	}
-	return !errors.Is(err, fs.ErrNotExist)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // tidy takes away the places of a run that are empty. Those that are not stay.

@@ -1,0 +1,112 @@
+//go:build linux
+
+package prune_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// held is what lies in quarantine.
+func (w *world) held(r *prune.Runner) []prune.Held {
+	w.t.Helper()
+	held, err := r.Held()
+	assert.NilError(w.t, err)
+	return held
+}
+
+// What a user asked to have back, and could not be brought back to the end, is
+// not freed once its time is over (rule 11).
+func TestExpiryKeepsWhatIsWanted(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyVolumes)
+	w.execute(prune.Options{Take: takeOnly(w.anonymous())})
+	disk := &faultyDisk{Disk: w.disk(), fault: crashBefore, what: "like volumes/" + w.anonymous() + "/_data"}
+	r := w.runner(disk)
+	assert.Assert(t, dies(func() { _, _ = r.Restore(t.Context(), w.held(r)) }))
+	r = w.runner(w.disk())
+	held := w.held(r)
+	assert.Equal(t, len(held), 1)
+	far := time.Now().Add(2 * time.Hour)
+	assert.Equal(t, len(prune.Expired(held, far, true)), 0)
+
+	_, err := r.Recover(t.Context()) // and once it is back nothing is held
+	assert.NilError(t, err)
+	assert.Equal(t, len(w.held(r)), 0)
+}
+
+// A dataset that is back, or was destroyed, is in no list of what is held; who
+// does not ask zfs has no list. It is kept however often the time is over.
+func TestHeldDatasets(t *testing.T) {
+	for what, act := range map[string]func(*prune.Runner, context.Context, []prune.Held) ([]prune.Held, error){
+		"restored": (*prune.Runner).Restore, "purged": (*prune.Runner).Purge,
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, z, r, held, _, _ := quarantinedDataset(t)
+			_, err := act(r, t.Context(), held)
+			assert.NilError(t, err)
+			_, err = (&prune.Runner{Tree: r.Tree}).Held()
+			assert.ErrorContains(t, err, "zfs is not asked here")
+			list, err := (&prune.Runner{Tree: r.Tree, ZFS: z}).Held()
+			assert.NilError(t, err)
+			assert.Equal(t, len(list), 0)
+		})
+	}
+}
+
+// Where zfs does not answer it is not known what is back: nothing is announced
+// that would make it an orphan again.
+func TestPurgeWithoutZFS(t *testing.T) {
+	w, z, r, held, _, _ := quarantinedDataset(t)
+	_, err := r.Restore(t.Context(), held)
+	assert.NilError(t, err)
+	z.calls, z.fail = 0, 1
+	_, err = r.Purge(t.Context(), held)
+	assert.ErrorIs(t, err, errInjected)
+	for name, verdict := range w.verdicts() {
+		assert.Assert(t, verdict != "orphan" || name != "rw-layer {container leak}", "%s is %s", name, verdict)
+	}
+}
+
+// What a purge has freed a part of does not come back as if it were whole.
+func TestHalfFreed(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	w.execute(prune.Options{})
+	r := w.runner(&halfFreeing{w.disk(), w})
+	held := w.held(r)
+	_, err := r.Purge(t.Context(), held)
+	assert.ErrorIs(t, err, errFault)
+	r = w.runner(w.disk())
+	before := w.manifest()
+	held = w.held(r)
+	assert.Assert(t, len(held) > 0)
+	back, err := r.Restore(t.Context(), held)
+	assert.ErrorContains(t, err, "it was being freed")
+	assert.Equal(t, len(back), 0)
+	assert.DeepEqual(t, w.manifest(), before)
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(w.held(r)), 0)
+}
+
+// A halfFreeing disk takes files away and fails.
+type halfFreeing struct {
+	prune.Disk
+	w *world
+}
+
+func (d *halfFreeing) RemoveTree(context.Context, string) (int64, error) {
+	files, err := filepath.Glob(filepath.Join(d.w.Dir, journal.Runs, "*/held/*/diff/*"))
+	assert.NilError(d.w.t, err)
+	for _, f := range files {
+		assert.NilError(d.w.t, os.RemoveAll(f))
+	}
+	return 0, errFault
+}
