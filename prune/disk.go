@@ -47,6 +47,9 @@ type Linker interface {
 	// CompareTree checks that a directory has nothing that its copy has not:
 	// linked.ErrDiffers if it has.
 	CompareTree(ctx context.Context, from, copied string) (linked.Sum, error)
+	// HoldsTree checks that a directory still has all that its copy has, and
+	// maybe more: linked.ErrDiffers if it has not.
+	HoldsTree(ctx context.Context, from, copied string) error
 	// Like gives a directory the owner, mode, attributes and times of another.
 	Like(from, to string) error
 	// Mounted is an error if anything is mounted at or below a name, or from

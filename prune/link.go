@@ -18,7 +18,8 @@ import (
 // quarantine, and nothing of it goes; only after everything was looked at again
 // is the daemon asked, once for each volume, right after the copy was compared
 // with it. If the daemon declines, or anything has changed, the copy goes and
-// the volume has all it had.
+// the volume has all it had. Where that is not certain the copy stays, and cannot
+// be brought back while the volume is there: the two have the same files.
 
 // An undoError is that of what could not be brought back if it went.
 type undoError struct{ error }
@@ -150,37 +151,62 @@ func (x *run) handOver(ctx context.Context, i int) {
 	}
 	// It is not to be broken off: the daemon goes on by itself.
 	err = x.Volumes.RemoveVolume(context.WithoutCancel(ctx), s.Volume.Name)
-	_, gone := x.Tree.Stat(name)
-	switch {
-	case errors.Is(gone, fs.ErrNotExist) && s.Remover == journal.Link:
-		x.ends[i].Bytes = Bytes(s)
-		x.end(i, journal.Quarantined, "")
-	case errors.Is(gone, fs.ErrNotExist):
-		x.ends[i].Bytes = Bytes(s)
-		x.end(i, journal.Freed, "")
-	case errdefs.IsConflict(err):
-		x.decline(i, journal.KeptByOwner, err)
-	case err == nil:
-		x.decline(i, journal.KeptByOwner, errors.New("the daemon says that it is gone, and it is still there"))
-	default:
-		x.decline(i, journal.KeptByOwner, err)
-	}
+	x.handed(ctx, i, err)
 }
 
-// decline ends a step whose volume did not go. The copy goes too, unless a part
-// of the volume is in it alone.
+// handed ends a step that the daemon has answered, or not. One that declines a
+// volume in use says so before it touches it. After any other answer the copy
+// may have what the volume has not.
+func (x *run) handed(ctx context.Context, i int, answer error) {
+	s := &x.plan.Steps[i]
+	var whole error
+	if !errdefs.IsConflict(answer) && x.stands(s) {
+		whole = x.untouched(ctx, x.id, s)
+	}
+	switch {
+	case !x.stands(s) && s.Remover == journal.Link:
+		x.ends[i].Bytes = Bytes(s)
+		x.end(i, journal.Quarantined, "")
+		return
+	case !x.stands(s):
+		x.ends[i].Bytes = Bytes(s)
+		x.end(i, journal.Freed, "")
+		return
+	case answer == nil:
+		answer = errors.New("the daemon says that it is gone, and it is still there")
+	}
+	if whole != nil && s.Remover == journal.Link {
+		x.ends[i].Bytes = Bytes(s)
+		x.end(i, journal.Left, answer.Error()+"; what it had is in quarantine ("+whole.Error()+")")
+		return
+	}
+	x.decline(i, journal.KeptByOwner, answer)
+}
+
+// stands reports whether a step's volume is still there, whole or not.
+func (r *Runner) stands(s *Step) bool {
+	_, err := r.Tree.Stat(s.Objects[0].Path())
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// untouched is nil if the daemon neither has removed anything of a step's volume
+// nor is about to.
+func (r *Runner) untouched(ctx context.Context, run string, s *Step) error {
+	if err := r.idle(ctx, s.Volume.Name); err != nil {
+		return fmt.Errorf("the daemon does not say what became of it: %w", err)
+	}
+	if s.Remover != journal.Link {
+		return nil
+	}
+	return r.Disk.HoldsTree(ctx, s.Objects[0].Path(), s.Place(run, 0))
+}
+
+// decline ends a step whose volume did not go, nor any part of it. The copy goes.
 func (x *run) decline(i int, end journal.End, why error) {
 	s := &x.plan.Steps[i]
 	if s.Remover != journal.Link {
 		x.end(i, journal.Skipped, why.Error())
 		return
-	}
-	if end == journal.KeptByOwner {
-		if _, err := x.Disk.CompareTree(context.Background(), s.Moves[0].From, s.Place(x.id, 0)); err != nil {
-			x.ends[i].Bytes = Bytes(s)
-			x.end(i, journal.Left, why.Error()+"; what it had is in quarantine ("+err.Error()+")")
-			return
-		}
 	}
 	x.taken[i] = false
 	if err := x.unlinkCopy(x.id, s); err != nil {
@@ -194,8 +220,7 @@ func (x *run) decline(i int, end journal.End, why error) {
 // to have: a copy that the volume does not need goes.
 func (r *Runner) recoverLinked(ctx context.Context, run *journal.Run, s *Step) (Outcome, error) {
 	o := Outcome{Step: s.ID, End: journal.Quarantined, Bytes: Bytes(s)}
-	place, from := s.Place(run.ID, 0), s.Moves[0].From
-	switch _, err := r.Tree.Stat(from); {
+	switch {
 	case !r.Aside(run.ID, s) && run.Purged(s.ID):
 		o.End = journal.Freed
 		return o, nil
@@ -206,11 +231,15 @@ func (r *Runner) recoverLinked(ctx context.Context, run *journal.Run, s *Step) (
 		return o, r.unlinkCopy(run.ID, s)
 	case run.Restored(s.ID):
 		return Outcome{Step: s.ID, End: journal.PutBack, Reason: "the run was interrupted"}, r.remake(ctx, run.ID, s, remakingOf(run, s))
-	case run.Done, run.Taken(s.ID) && errors.Is(err, fs.ErrNotExist):
+	case run.Done, run.Taken(s.ID) && !r.stands(s):
 		return o, nil
 	case run.Taken(s.ID):
-		if _, err := r.Disk.CompareTree(ctx, from, place); err != nil {
-			o.Reason = "the daemon may not have removed it to the end: " + scan.Printable(err.Error())
+		err := r.untouched(ctx, run.ID, s)
+		if !r.stands(s) {
+			return o, nil
+		}
+		if err != nil {
+			o.End, o.Reason = journal.Left, "the daemon may not have removed it to the end: "+scan.Printable(err.Error())
 			return o, ctx.Err()
 		}
 	}

@@ -36,6 +36,12 @@ func (d *rootDisk) CompareTree(ctx context.Context, from, copied string) (sum li
 	return sum, err
 }
 
+func (d *rootDisk) HoldsTree(ctx context.Context, from, copied string) error {
+	return d.pair(from, copied, func(source, target *os.File) error {
+		return linked.Holds(ctx, source, path.Base(from), target, path.Base(copied))
+	})
+}
+
 // pair opens the directories that two names are in, both on the root's own
 // mount.
 func (d *rootDisk) pair(a, b string, f func(inA, inB *os.File) error) error {

@@ -33,6 +33,28 @@ func (e takenError) Unwrap() error { return e.error }
 // Hint says what a person can do.
 func (e takenError) Hint() string { return "restore --as NAME brings it back under another name" }
 
+// A sharedError is that of a volume that is still there, with its files.
+type sharedError struct{ error }
+
+// Hint says what a person can do.
+func (sharedError) Hint() string {
+	return "look at what that volume has now; once docker volume rm has removed it, this one can come back"
+}
+
+// apart checks that a volume is not there any more, or is another one: what is
+// in quarantine are the same files, and two volumes would write to them.
+func (r *Runner) apart(s *Step) error {
+	mv := &s.Moves[0]
+	info, err := r.Tree.Stat(mv.From)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && mv.Is.Fits(journal.IdentityOf(info.Stamp, info.Subvolume)):
+		return sharedError{fmt.Errorf("%s: is still there, and has the same files", mv.From)}
+	}
+	return err
+}
+
 // makable checks, before anything is moved, that the daemon can make a volume of
 // a name anew.
 func (r *Runner) makable(ctx context.Context, name string) error {

@@ -112,6 +112,9 @@ func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
 		return errHalfFreed
 	}
 	if h.Step.Remover == journal.Link {
+		if err := r.apart(h.Step); err != nil {
+			return err
+		}
 		return r.makable(ctx, cmp.Or(as, h.Step.Volume.Name))
 	}
 	if isVolume(h.Step.Type) {

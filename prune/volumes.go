@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -109,6 +110,37 @@ func (r *Runner) unknown(ctx context.Context, name string) error {
 		return fmt.Errorf("volume %s: the daemon knows one now: %w", scan.Printable(name), fs.ErrExist)
 	}
 	return err
+}
+
+// patience is how long a daemon may take to say what it knows of a volume that
+// it may be removing.
+const patience = time.Minute
+
+// idle is nil once the daemon says that no removal of a volume goes on. Removing
+// and asking take the same lock of that volume, from Docker 1.12 to 29
+// (volume/service/store.go), so an answer waits for what goes on. A removal takes
+// it twice, first to see that the volume is there, and may wait in between for
+// that of another volume; so the daemon is asked twice.
+func (r *Runner) idle(ctx context.Context, name string) error {
+	if r.Volumes == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for again := false; ; again = true {
+		_, _, err := r.Volumes.Volume(ctx, name)
+		switch {
+		case errdefs.IsNotFound(err):
+			return nil
+		case err != nil || again:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(r.Policy.Settle):
+		}
+	}
 }
 
 // loose is nil if a volume may be renamed: nothing is mounted in it, and the

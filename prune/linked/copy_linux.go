@@ -110,6 +110,22 @@ func compare(ctx context.Context, calls beneath.Calls, from *os.File, name strin
 	return p.sum, err
 }
 
+// Holds checks that a tree still has all that is in its copy: every name, of the
+// same inode. It may have more. [ErrDiffers] if it has not.
+func Holds(ctx context.Context, from *os.File, name string, to *os.File, as string) error {
+	p, err := pairOf(beneath.Probe(int(from.Fd())), to, as, from, name)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.walk(ctx, &holder{comparer{pair: p}})
+}
+
+// A holder goes through a copy, and looks for all of it in the tree.
+type holder struct{ comparer }
+
+func (*holder) done(int64) error { return nil }
+
 // A comparer compares a pair.
 type comparer struct {
 	*pair

@@ -16,6 +16,7 @@
 //     above, and left by its "..", if that is the one that it was entered from.
 //   - [Compare] is the proof that nothing is in a tree that is not in its copy.
 //     It needs nothing but the two, so it holds after a crash as well.
+//   - [Holds] is the proof that nothing of what was copied is gone from a tree.
 //   - Memory and descriptors are bounded by the depth of a tree and the number of
 //     directories in a directory, not by the number of files.
 //

@@ -108,6 +108,10 @@ func (d *faultyDisk) CompareTree(ctx context.Context, from, copied string) (sum 
 	return sum, err
 }
 
+func (d *faultyDisk) HoldsTree(ctx context.Context, from, copied string) error {
+	return d.do("holds "+from, func() error { return d.Disk.HoldsTree(ctx, from, copied) })
+}
+
 func (d *faultyDisk) Like(from, to string) error {
 	return d.do("like "+to, func() error { return d.Disk.Like(from, to) })
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,7 +163,7 @@ func TestDaemonDeclines(t *testing.T) {
 }
 
 // What a daemon began to remove and did not end is in quarantine, all of it, and
-// comes back: under another name, for its own is taken.
+// comes back once the rest of it is gone: the two have the same files until then.
 func TestHalfRemoved(t *testing.T) {
 	half := func(d *volumeDaemon, name string) error {
 		assert.NilError(t, os.Remove(filepath.Join(d.w.Dir, "volumes", name, "_data/file")))
@@ -192,7 +193,9 @@ func TestHalfRemoved(t *testing.T) {
 			assert.NilError(t, err)
 			assert.Equal(t, len(held), 1)
 			_, err = r.Restore(t.Context(), held)
-			assert.ErrorContains(t, err, "the daemon knows one now")
+			assert.ErrorContains(t, err, "has the same files")
+			assert.ErrorContains(t, r.RestoreAs(t.Context(), held[0], "again"), "has the same files")
+			assert.NilError(t, r.Volumes.RemoveVolume(t.Context(), w.anonymous()))
 			assert.NilError(t, r.RestoreAs(t.Context(), held[0], "again"))
 			after := w.manifest()
 			for _, file := range []string{"/_data", "/_data/file", "/_data/more", "/_data/more/file"} {
@@ -207,6 +210,119 @@ func TestHalfRemoved(t *testing.T) {
 			assert.Equal(t, len(held), 0)
 		})
 	}
+}
+
+// A volume of which nothing was removed has no use for its copy, whatever a
+// container has put there since: the daemon looks who has a volume before it
+// touches it, and a run that ended before has removed nothing.
+func TestVolumeInUseAgain(t *testing.T) {
+	for name, remove := range map[string]func() error{
+		"declined":    func() error { return errdefs.ErrConflict },
+		"fails":       func() error { return errors.New("volume has active mounts") },
+		"interrupted": func() error { panic(crash{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "overlay2", leakyVolumes)
+			var want map[string]string
+			dies(func() {
+				_, result := w.volumeRun(t, w.disk(), func(_ *volumeDaemon, id string) error {
+					file := filepath.Join(w.Dir, "volumes", id, "_data/new")
+					assert.NilError(t, os.WriteFile(file, []byte("the container's"), 0o600))
+					want = w.manifest()
+					return remove()
+				})
+				assert.Equal(t, result.Outcomes[0].End, journal.KeptByOwner)
+			})
+			r := w.runner(w.disk())
+			_, err := r.Recover(t.Context())
+			assert.NilError(t, err)
+			held, err := r.Held()
+			assert.NilError(t, err)
+			assert.Equal(t, len(held), 0)
+			assert.DeepEqual(t, w.manifest(), want)
+		})
+	}
+}
+
+// A removal that the daemon was asked for and has not begun, as it waits for
+// another one, is not taken for none: the copy is all there is of the volume.
+func TestRemovalWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		kill  bool
+		asked int // how often the daemon is asked before it begins; 0: it never answers
+		end   journal.End
+	}{
+		"no answer": {false, 0, journal.Left}, "at once": {false, 1, journal.Quarantined}, "seen first": {false, 2, journal.Quarantined},
+		"killed, no answer": {true, 0, journal.Left}, "killed, at once": {true, 1, journal.Quarantined}, "killed, seen first": {true, 2, journal.Quarantined},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "overlay2", leakyVolumes)
+			before := w.manifest()
+			busy := &busyDaemon{asked: c.asked}
+			disk := w.disk()
+			r := w.runner(disk)
+			busy.volumeDaemon = r.Volumes.(*volumeDaemon)
+			plan, owner := w.plan(prune.Options{Take: takeOnly(w.anonymous())})
+			r.Volumes = busy
+			busy.kill = c.kill
+			died := dies(func() {
+				result, err := r.Execute(t.Context(), plan, owner)
+				assert.NilError(t, err)
+				assert.Equal(t, result.Outcomes[0].End, c.end)
+			})
+			assert.Equal(t, died, c.kill)
+			recovered, err := r.Recover(t.Context())
+			assert.NilError(t, err)
+			if c.kill {
+				assert.Equal(t, recovered[0].Outcomes[0].End, c.end)
+			}
+			busy.begin() // at the latest
+			held, err := r.Held()
+			assert.NilError(t, err)
+			assert.Equal(t, len(held), 1)
+			r.Volumes = busy.volumeDaemon
+			_, err = r.Restore(t.Context(), held)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.manifest(), before)
+		})
+	}
+}
+
+// A busyDaemon takes the removal of a volume, says nothing, and begins once it
+// was asked for the volume so often.
+type busyDaemon struct {
+	*volumeDaemon
+	kill  bool
+	asked int
+	name  string // that is to be removed
+}
+
+func (b *busyDaemon) RemoveVolume(_ context.Context, name string) error {
+	b.name = name
+	if b.kill {
+		panic(crash{})
+	}
+	return io.EOF
+}
+
+func (b *busyDaemon) begin() {
+	if b.name != "" {
+		assert.NilError(b.w.t, b.volumeDaemon.RemoveVolume(context.Background(), b.name))
+		b.name = ""
+	}
+}
+
+func (b *busyDaemon) Volume(ctx context.Context, name string) (journal.Volume, string, error) {
+	if b.name != "" {
+		switch b.asked--; b.asked {
+		case -1:
+			b.asked = 0
+			return journal.Volume{}, "", context.DeadlineExceeded
+		case 0:
+			b.begin()
+		}
+	}
+	return b.volumeDaemon.Volume(ctx, name)
 }
 
 // A process that ends while it links leaves a part of a copy, which goes.
