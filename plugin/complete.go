@@ -88,7 +88,7 @@ func completeFindings(dockerCLI command.Cli, global *globalOptions, offer func(s
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 		defer cancel()
-		seen, err := global.lookFor(ctx, dockerCLI, &progress{}, lookOptions{omitUsed: true})
+		seen, err := global.lookFor(ctx, dockerCLI, &progress{}, lookOptions{omitUsed: true, silent: true})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

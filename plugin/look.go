@@ -38,6 +38,7 @@ func (o *globalOptions) look(ctx context.Context, dockerCLI command.Cli, p *prog
 type lookOptions struct {
 	omitUsed bool               // leave out what is in use
 	strict   bool               // a keep list that cannot be understood is an error
+	silent   bool               // nor is it told: a completion is being typed
 	named    map[scan.Node]bool // what the user removes by name: that it was restored once does not keep it
 	// containerd is for what says where the space went or whose it is: also
 	// of a daemon that keeps its images there, where nothing is judged.
@@ -55,7 +56,7 @@ func (o *globalOptions) lookFor(ctx context.Context, dockerCLI command.Cli, p *p
 	switch {
 	case err != nil && options.strict:
 		return nil, keepError{err}
-	case err != nil:
+	case err != nil && !options.silent:
 		_, _ = fmt.Fprintf(dockerCLI.Err(), "WARNING: %s\n", scan.Printable(keepError{err}.Error()))
 	}
 	defer p.clear()

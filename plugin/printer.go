@@ -34,7 +34,10 @@ func (p *printer) event(e prune.Event) {
 }
 
 // item prints one id, below a heading if it is another than before.
-func (p *printer) item(done string, s *prune.Step) {
+func (p *printer) item(done string, s *prune.Step) { p.named(done, s, s.Finding) }
+
+// named is item for what has another name now.
+func (p *printer) named(done string, s *prune.Step, name string) {
 	if p.silent {
 		return
 	}
@@ -45,7 +48,7 @@ func (p *printer) item(done string, s *prune.Step) {
 		p.heading = heading
 		_, _ = fmt.Fprintln(p.out, heading)
 	}
-	_, _ = fmt.Fprintln(p.out, scan.Printable(s.Finding))
+	_, _ = fmt.Fprintln(p.out, scan.Printable(name))
 }
 
 // end sets off what follows from the ids.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 	}
 	out := &printer{out: dockerCLI.Out(), progress: &progress{}}
 	for _, h := range back {
-		out.item(done, h.Step)
+		out.named(done, h.Step, cmp.Or(options.as, h.Step.Finding))
 	}
 	if len(back) > 0 && !options.dryRun {
 		out.end()
