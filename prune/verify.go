@@ -38,6 +38,8 @@ func (x *index) differs(s *Step, stamps bool) string {
 		return "it has changed since it was shown"
 	case s.Type == scan.TypeImageLayer && s.Remover != journal.Adopt && x.graph.Host.Online: // rule 7
 		return "a daemon runs now, and has it in memory"
+	case learned(s, f): // rule 7
+		return "the daemon knows it now"
 	case f.NotMine != "" && !s.Named:
 		return f.NotMine
 	}
@@ -48,6 +50,14 @@ func (x *index) differs(s *Step, stamps bool) string {
 		}
 	}
 	return ""
+}
+
+// learned reports whether a volume that is to be renamed, or was, is one that the
+// daemon knows by now: it would have it without a directory (rule 7). That the
+// user named it does not change that.
+func learned(s *Step, f *scan.Finding) bool {
+	v := f.Parts[0].Note().Volume
+	return isVolume(s.Type) && s.Moves != nil && s.Remover != journal.Link && v != nil && (v.Listed || v.Recorded)
 }
 
 // sameHandle reports whether their medium knows two objects as the same one.

@@ -30,6 +30,7 @@ var volumes = []mutation{
 	{11, "volumes that somebody named", "scan/volume.go", "if !IsID(base(o.Name)) {\n\t\treturn false\n\t}", ""},
 	{11, "volumes that somebody labelled", "scan/volume.go", "len(labels.Values) == 0 && !h.Info.Since(23, 0)", "!h.Info.Since(23, 0)"},
 	{11, "volumes that hold another data root", "scan/findings.go", "to.Kind == KindRoot {", "to.Kind == KindRoot && false {"},
+	{7, "a renamed volume that the daemon learned of", "prune/verify.go", "case learned(s, f): // rule 7", "case false && learned(s, f):"},
 	{11, "precious volumes", "scan/contract.go", "return d == DefaultUnlessPrecious || d == DefaultUnlessNamed || d == DefaultAllVolumes", "return d == DefaultUnlessPrecious"},
 	{16, "what a volume that is listed is made of", "scan/source/volumes.go", "liveRecord(v.g, volume, where)", ""},
 }

@@ -459,19 +459,41 @@ func TestVolumesOffline(t *testing.T) {
 	assert.DeepEqual(t, w.manifest(), before)
 }
 
-// A volume that the daemon learns of while it is renamed comes back: the daemon
-// would have it, and no directory.
+// A volume that the daemon learns of while it is renamed comes back, also where a
+// user named it: the daemon would have it, and no directory.
 func TestVolumeBecomesKnown(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		w := newWorld(t, "overlay2", leakyVolumes)
+		before := w.manifest()
+		w.atLook = func(n int) {
+			if n == 2 { // it was renamed
+				w.Daemon.VolumeList = append(w.Daemon.VolumeList, scan.DaemonVolume{
+					Name: "unlisted", Driver: "local", Scope: "local", Mountpoint: filepath.Join(w.Dir, "volumes/unlisted/_data"),
+				})
+			}
+		}
+		plan, owner := w.plan(prune.Options{Take: takeOnly("unlisted")})
+		plan.Steps[0].Named = named
+		result, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)
+		assert.NilError(t, err)
+		assert.Equal(t, result.Outcomes[0].End, journal.PutBack, "named: %t", named)
+		assert.DeepEqual(t, w.manifest(), before)
+	}
+}
+
+// A volume that was made right after the daemon was asked has a row, too.
+func TestVolumeBecomesRecorded(t *testing.T) {
 	w := newWorld(t, "overlay2", leakyVolumes)
 	before := w.manifest()
 	w.atLook = func(n int) {
-		if n == 2 { // it was renamed
-			w.Daemon.VolumeList = append(w.Daemon.VolumeList, scan.DaemonVolume{
-				Name: "unlisted", Driver: "local", Scope: "local", Mountpoint: filepath.Join(w.Dir, "volumes/unlisted/_data"),
-			})
+		if n == 2 {
+			assert.NilError(t, (&volumeDaemon{w: w}).row("unlisted", `{"Name":"unlisted","Driver":"local"}`))
 		}
 	}
-	result := w.execute(prune.Options{Take: takeOnly("unlisted")})
+	plan, owner := w.plan(prune.Options{Take: takeOnly("unlisted")})
+	plan.Steps[0].Named = true
+	result, err := w.runner(w.disk()).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
 	assert.Equal(t, result.Outcomes[0].End, journal.PutBack)
 	assert.DeepEqual(t, w.manifest(), before)
 }
