@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,27 +123,18 @@ func (w *which) list(out io.Writer, what []string) error {
 
 // annotate prints every line that it reads, with its answer.
 func (w *which) annotate(ctx context.Context, in io.Reader, out io.Writer) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 1<<20)
-	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
-		if i := bytes.IndexByte(data, w.end[0]); i >= 0 {
-			return i + 1, data[:i], nil
-		}
-		if atEOF && len(data) > 0 {
-			return len(data), data, nil
-		}
-		return 0, nil, nil
-	})
 	buffered := bufio.NewWriter(out)
-	for lines.Scan() {
-		if err := ctx.Err(); err != nil {
-			return errors.Join(buffered.Flush(), err)
+	var problems []error
+	for l := range readLines(ctx, in, w.end[0]) {
+		if l.err != nil {
+			problems = append(problems, l.err)
+			continue
 		}
-		if err := w.line(buffered, lines.Text()); err != nil {
+		if err := w.line(buffered, l.text); err != nil {
 			return err
 		}
 	}
-	return errors.Join(buffered.Flush(), lines.Err())
+	return errors.Join(append(problems, buffered.Flush(), ctx.Err())...)
 }
 
 // line answers for one line of input.
