@@ -25,16 +25,17 @@ var filterKeys = []filterKey{
 	{"type", "one of the types", func(f *filter, v string) error { return addListed(&f.types, "type", v) }},
 	{"backend", "one of the storage drivers", func(f *filter, v string) error { return addListed(&f.backends, "backend", v) }},
 	{"verdict", "one of the verdicts; without it, and without --all, only orphans", func(f *filter, v string) error { return addListed(&f.verdicts, "verdict", v) }},
-	{"id", "the beginning of an id", func(f *filter, v string) error { f.ids = append(f.ids, v); return nil }},
-	{"until", "last changed before: a duration (24h, 7d), a date, an RFC 3339 or Unix time", (*filter).addUntil},
+	{"id", "the beginning of an id", (*filter).addID},
+	{"until", "last changed before: a duration (24h, 7d), a date, an RFC 3339 or Unix time; once", (*filter).addUntil},
 	{"min-size", "at least as large: 100MB, 1.5GB", (*filter).addMinSize},
-	{"label", "has this label: KEY or KEY=VALUE", func(f *filter, v string) error { return addLabel(&f.labels, v) }},
-	{"label!", "does not have this label; see inspect for what matches where labels are not known", func(f *filter, v string) error { return addLabel(&f.notLabels, v) }},
+	{"label", "has this label, and all others that are given: KEY or KEY=VALUE", func(f *filter, v string) error { return addLabel(&f.labels, v) }},
+	{"label!", "has neither this label nor another that is given so (the docker CLI's own prune leaves\n             out only what has all of them); see inspect for what matches where labels are not known", func(f *filter, v string) error { return addLabel(&f.notLabels, v) }},
 }
 
 // A filter is the value of --filter, given any number of times. Values of one
-// key are alternatives and different keys must all match, as in the docker
-// CLI; label! is met only if every one of its values is.
+// key are alternatives and different keys must all match; of label all values
+// must, as in the docker CLI. Of label!, too: there the docker CLI takes what has
+// one of the labels and not the other, which may be what somebody protects.
 type filter struct {
 	types     []string
 	backends  []string
@@ -102,7 +103,18 @@ func addLabel(to *[]label, text string) error {
 	return nil
 }
 
+func (f *filter) addID(text string) error {
+	if strings.TrimPrefix(text, "sha256:") == "" {
+		return fmt.Errorf("invalid filter 'id=%s': the id is missing", text)
+	}
+	f.ids = append(f.ids, text)
+	return nil
+}
+
 func (f *filter) addUntil(text string) error {
+	if len(f.until) > 0 {
+		return fmt.Errorf("invalid filter 'until=%s': more than one until filter specified", text)
+	}
 	now := time.Now()
 	if d, err := parseDuration(text); err == nil {
 		f.until = append(f.until, now.Add(-d))
@@ -138,7 +150,7 @@ func (f *filter) matchName(found *scan.Finding, host *scan.Host) bool {
 	return anyOf(f.types, func(t string) bool { return t == string(found.Type) }) &&
 		anyOf(f.backends, func(b string) bool { return b == found.Backend }) &&
 		anyOf(f.ids, func(id string) bool { return hasPrefix(found, id) }) &&
-		anyOf(f.labels, func(l label) bool { return l.in(&found.Labels) }) &&
+		!slices.ContainsFunc(f.labels, func(l label) bool { return !l.in(&found.Labels) }) &&
 		!slices.ContainsFunc(f.notLabels, func(l label) bool { return !l.missingFrom(found, host) })
 }
 

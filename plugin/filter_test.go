@@ -45,7 +45,8 @@ func TestFilterMatches(t *testing.T) {
 		"label=team":                         "1",
 		"label=team=a":                       "1",
 		"label=team=b":                       "",
-		"label=team=b label=team=a":          "1",
+		"label=team=b label=team=a":          "",
+		"label=team label=team=a":            "1",
 		"label=team type=rw-layer":           "",
 		"label!=team":                        "2345",
 		"label!=team=b":                      "12345",
@@ -77,12 +78,24 @@ func TestFilterRefuses(t *testing.T) {
 		"until=yesterday": "invalid filter 'until=yesterday' (examples: ",
 		"min-size=-1":     "invalid filter 'min-size=-1'",
 		"min-size=big":    "invalid filter 'min-size=big'",
+		"type=":           "invalid filter 'type='",
+		"backend=":        "invalid filter 'backend='",
+		"verdict=":        "invalid filter 'verdict='",
+		"until=":          "invalid filter 'until='",
+		"min-size=":       "invalid filter 'min-size='",
+		"id=":             "invalid filter 'id=': the id is missing",
+		"id=sha256:":      "invalid filter 'id=sha256:': the id is missing",
 		"label=":          "the label has no name",
 		"label!==x":       "the label has no name",
 	} {
 		var f filter
 		assert.ErrorContains(t, f.Set(text), want)
 	}
+}
+
+func TestFilterUntilOnce(t *testing.T) {
+	f := filterOf(t, "until=7d")
+	assert.Error(t, f.Set("until=24h"), "invalid filter 'until=24h': more than one until filter specified")
 }
 
 func TestFilterUntilCountsFromNow(t *testing.T) {

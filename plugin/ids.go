@@ -27,7 +27,7 @@ func resolve(findings []*scan.Finding, text string) (*scan.Finding, error) {
 	for _, match := range []func(*scan.Finding, string) bool{isID, isShortID, hasPrefix} {
 		var found []*scan.Finding
 		for _, f := range candidates {
-			if id != "" && match(f, id) {
+			if match(f, id) {
 				found = append(found, f)
 			}
 		}
@@ -62,7 +62,7 @@ func shortID(f *scan.Finding) string {
 // the text.
 func hasPrefix(f *scan.Finding, text string) bool {
 	text = strings.TrimPrefix(text, "sha256:")
-	return strings.HasPrefix(f.ID, text) || strings.HasPrefix(shortID(f), text)
+	return text != "" && (strings.HasPrefix(f.ID, text) || strings.HasPrefix(shortID(f), text))
 }
 
 func ambiguous(text string, found []*scan.Finding) error {

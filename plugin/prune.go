@@ -138,7 +138,7 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		r.expired = nil // nothing else
 		err = r.whole(ctx, options.backend, filter)
 	} else if saved != nil {
-		err = r.renew(ctx, options.plan, saved)
+		err = r.renew(ctx, options.plan, saved, filter)
 	} else {
 		err = r.choose(ctx, options, filter)
 	}
@@ -200,7 +200,7 @@ func (r *removal) whole(ctx context.Context, name string, filter *pruneFilter) e
 			return err
 		}
 		if !filter.matchName(f, &r.seen.graph.Host) {
-			return fmt.Errorf("%s %s: pruneFilters of the docker CLI's config.json leave it", f.Type, shortID(f))
+			return fmt.Errorf("%s %s: %s", f.Type, shortID(f), leftByConfig)
 		}
 		r.taken = append(r.taken, f)
 	}
@@ -242,14 +242,26 @@ func (r *removal) save(name string) error {
 	return err
 }
 
-// renew takes what of a saved plan still holds.
-func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved) error {
+// leftByConfig is why something stays that was named otherwise.
+const leftByConfig = "pruneFilters of the docker CLI's config.json leave it"
+
+// renew takes what of a saved plan still holds, and what the filters of all
+// prune commands leave of it.
+func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved, filter *pruneFilter) error {
 	if err := saved.Check(r.seen.in.Tree, &r.seen.graph.Host); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	r.expired = nil // exactly that plan
+	r.filters = filter.lines(r.seen.findings)
+	measured := false
+	leave := func(f *scan.Finding) string {
+		if filter.matchName(f, &r.seen.graph.Host) && (!measured || filter.matchDeep(f)) {
+			return ""
+		}
+		return leftByConfig
+	}
 	renew := func() {
-		r.plan, r.changed = saved.Renew(r.seen.graph, r.seen.values())
+		r.plan, r.changed = saved.Renew(r.seen.graph, r.seen.values(), leave)
 		r.taken = nil
 		for i := range r.plan.Steps {
 			r.taken = append(r.taken, r.finding(&r.plan.Steps[i]))
@@ -259,6 +271,7 @@ func (r *removal) renew(ctx context.Context, file string, saved *prune.Saved) er
 	if err := r.seen.measure(ctx, r.taken, r.progress); err != nil {
 		return err
 	}
+	measured = true
 	renew() // what was measured tells what has changed below
 	return nil
 }

@@ -26,6 +26,7 @@ func TestPruneFilter(t *testing.T) {
 		"the other way too":          {own: []string{"label!=x"}, config: []string{"label=x"}, want: true, lines: []string{"label!=x (0 carry that label)"}},
 		"other labels protect still": {own: []string{"label=team"}, config: []string{"label!=keep"}, lines: []string{"label=team (1 carry that label)", "label!=keep (1 carry that label) (from config.json)"}},
 		"both labels must match":     {own: []string{"label=team"}, config: []string{"label=x"}, lines: []string{"label=team (1 carry that label)", "label=x (0 carry that label) (from config.json)"}},
+		"all labels of a kind":       {config: []string{"label=keep", "label=x"}, lines: []string{"label=keep (1 carry that label) (from config.json)", "label=x (0 carry that label) (from config.json)"}},
 		"another key is replaced":    {own: []string{"type=rw-layer"}, config: []string{"type=layer"}, want: true, lines: []string{"type=rw-layer"}},
 		"a key without a value":      {config: []string{"label"}, want: true},
 	} {
@@ -40,6 +41,8 @@ func TestPruneFilter(t *testing.T) {
 			assert.DeepEqual(t, p.lines([]*scan.Finding{labelled}), tc.lines)
 		})
 	}
-	_, err := newPruneFilter(filter{}, &configfile.ConfigFile{PruneFilters: []string{"dangling=true"}})
+	_, err := newPruneFilter(filter{}, &configfile.ConfigFile{PruneFilters: []string{"until=24h", "until=48h"}})
+	assert.ErrorContains(t, err, "more than one until filter specified")
+	_, err = newPruneFilter(filter{}, &configfile.ConfigFile{PruneFilters: []string{"dangling=true"}})
 	assert.ErrorContains(t, err, "pruneFilters: invalid filter 'dangling'")
 }

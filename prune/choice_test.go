@@ -146,7 +146,7 @@ func TestSavedPlan(t *testing.T) {
 
 	g, findings = world(2)
 	assert.NilError(t, saved.Check(disk, &g.Host))
-	plan, changed := saved.Renew(g, findings)
+	plan, changed := saved.Renew(g, findings, takeAll)
 	assert.Equal(t, names(plan), "2 1 0")
 	assert.Equal(t, len(changed), 0)
 	assert.Equal(t, plan.Steps[0].Objects[0].Stamp.Device, uint64(2), "the stamps are those of now")
@@ -194,7 +194,7 @@ func TestSavedPlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, findings := world(2)
 			tc.change(&findings[1])
-			plan, changed := saved.Renew(g, findings)
+			plan, changed := saved.Renew(g, findings, takeAll)
 			assert.Equal(t, names(plan), tc.want)
 			assert.Check(t, len(changed) > 0)
 			for _, c := range changed {
@@ -204,12 +204,23 @@ func TestSavedPlan(t *testing.T) {
 			}
 		})
 	}
+	t.Run("left", func(t *testing.T) {
+		g, findings := world(2)
+		plan, changed := saved.Renew(g, findings, func(f *scan.Finding) string {
+			if f == &findings[1] {
+				return "left"
+			}
+			return ""
+		})
+		assert.Equal(t, names(plan), "2")
+		assert.Equal(t, len(changed), 2)
+	})
 	t.Run("not measured yet", func(t *testing.T) {
 		g, findings := world(2)
 		for i := range findings {
 			findings[i].Parts[0].Usage = nil
 		}
-		plan, _ := saved.Renew(g, findings)
+		plan, _ := saved.Renew(g, findings, takeAll)
 		assert.Equal(t, names(plan), "2 1 0")
 	})
 	t.Run("another way", func(t *testing.T) {
@@ -219,7 +230,7 @@ func TestSavedPlan(t *testing.T) {
 		plan.Steps = append([]Step{}, plan.Steps...)
 		plan.Steps[0].Moves = []journal.Move{{From: "overlay2/other"}}
 		tampered.Plan = &plan
-		now, changed := tampered.Renew(g, findings)
+		now, changed := tampered.Renew(g, findings, takeAll)
 		assert.Equal(t, names(now), "")
 		assert.Equal(t, len(changed), 3)
 	})
@@ -246,3 +257,5 @@ func TestSavedPlan(t *testing.T) {
 		assert.Check(t, len(text) > 0)
 	})
 }
+
+func takeAll(*scan.Finding) string { return "" }

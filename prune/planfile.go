@@ -113,8 +113,9 @@ type Change struct {
 // findings are orphans still, and are in every part what they were. Those that
 // are not, or would go in another way now, are returned as changes. That
 // something below a part has changed is told only of what was measured: the
-// caller measures what is left, and renews once more.
-func (s *Saved) Renew(g *scan.Graph, findings []scan.Finding) (Plan, []Change) {
+// caller measures what is left, and renews once more. What leave has a reason for
+// stays, too.
+func (s *Saved) Renew(g *scan.Graph, findings []scan.Finding, leave func(*scan.Finding) string) (Plan, []Change) {
 	index := indexOf(&Sight{Graph: g, Findings: findings})
 	changed := map[int]string{}
 	for {
@@ -123,6 +124,9 @@ func (s *Saved) Renew(g *scan.Graph, findings []scan.Finding) (Plan, []Change) {
 			step := &s.Plan.Steps[i]
 			if changed[step.ID] == "" {
 				changed[step.ID] = index.since(step)
+			}
+			if changed[step.ID] == "" {
+				changed[step.ID] = leave(index.of[step.Objects[0].Node])
 			}
 			if changed[step.ID] == "" {
 				take[index.of[step.Objects[0].Node].Parts[0].Node] = step
