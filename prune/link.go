@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/containerd/errdefs"
 
@@ -231,7 +232,7 @@ func (r *Runner) recoverLinked(ctx context.Context, run *journal.Run, s *Step) (
 		return o, r.unlinkCopy(run.ID, s)
 	case run.Restored(s.ID):
 		return Outcome{Step: s.ID, End: journal.PutBack, Reason: "the run was interrupted"}, r.remake(ctx, run.ID, s, remakingOf(run, s))
-	case run.Done, run.Taken(s.ID) && !r.stands(s):
+	case run.Done && (run.Taken(s.ID) || !r.stands(s) || !leftOver(run, s)), run.Taken(s.ID) && !r.stands(s):
 		return o, nil
 	case run.Taken(s.ID):
 		err := r.untouched(ctx, run.ID, s)
@@ -244,4 +245,9 @@ func (r *Runner) recoverLinked(ctx context.Context, run *journal.Run, s *Step) (
 		}
 	}
 	return Outcome{Step: s.ID, End: journal.PutBack, Reason: "the run was interrupted"}, r.unlinkCopy(run.ID, s)
+}
+
+// leftOver reports whether a run that has ended could not end a step.
+func leftOver(run *journal.Run, s *Step) bool {
+	return slices.ContainsFunc(run.Outcomes, func(o Outcome) bool { return o.Step == s.ID && o.End == journal.Left })
 }

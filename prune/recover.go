@@ -14,7 +14,8 @@ import (
 // Recover ends what earlier runs began and did not end: a run that had not
 // looked again is put back, one that had is carried to its end (rule 15), and
 // so is a restore or a purge. It returns the runs that had no end. What cannot
-// be moved stays where it is, kept, and is tried again by the next run.
+// be moved stays where it is, kept, and is tried again by the next run; the
+// rest of its run has its end all the same.
 func (r *Runner) Recover(ctx context.Context) (interrupted []*journal.Run, err error) {
 	runs, err := journal.Read(r.Tree)
 	if err != nil {
@@ -31,9 +32,8 @@ func (r *Runner) Recover(ctx context.Context) (interrupted []*journal.Run, err e
 		}
 		if err := r.recover(ctx, run); err != nil {
 			problems = append(problems, fmt.Errorf("run %s: %w", run.ID, err))
-			continue
 		}
-		if !run.Done {
+		if !run.Done && run.Outcomes != nil {
 			interrupted = append(interrupted, run)
 		}
 	}
@@ -62,27 +62,30 @@ func (r *Runner) forget(run string) {
 	_ = r.Disk.Remove(journal.RunDir(run))
 }
 
+// recover ends one run. A step that cannot be carried to its end does not keep
+// the run from having one, or nothing else that it took could be brought back.
 func (r *Runner) recover(ctx context.Context, run *journal.Run) error {
 	var problems []error
-	var outcomes []Outcome
+	outcomes := make([]Outcome, 0, len(run.Plan.Steps))
 	for i := range run.Plan.Steps {
 		o, err := r.recoverStep(ctx, run, &run.Plan.Steps[i])
-		outcomes = append(outcomes, o)
+		if ctx.Err() != nil {
+			return errors.Join(err, ctx.Err()) // of the rest nothing is known
+		}
 		if err != nil {
 			problems = append(problems, err)
+			o = Outcome{Step: o.Step, End: journal.Left, Reason: "the run was interrupted, and then: " + scan.Printable(err.Error())}
 		}
-	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
+		outcomes = append(outcomes, o)
 	}
 	if !run.Done {
-		run.Outcomes = outcomes
 		if err := r.append(run.ID, journal.Record{Kind: journal.Done, Results: outcomes}); err != nil {
-			return err
+			return errors.Join(append(problems, err)...)
 		}
+		run.Outcomes = outcomes
 	}
 	r.tidy(run.ID)
-	return nil
+	return errors.Join(problems...)
 }
 
 // recoverStep carries a step to the end that the journal says it is to have.

@@ -256,7 +256,8 @@ func (r *Runner) unlink(ctx context.Context, run string, s *Step) error {
 
 // Expired are those of the quarantine whose time has come, and that can go as
 // things are: a thin device or a dataset only while no daemon runs. What the user
-// asked to have back, and is not back yet, never is.
+// asked to have back, and is not back yet, never is; nor is what was to be put
+// back and could not be, for nobody looked at it again once it was taken (rule 15).
 func Expired(held []Held, now time.Time, online bool) []Held {
 	var due []Held
 	for _, h := range held {
@@ -264,7 +265,7 @@ func Expired(held []Held, now time.Time, online bool) []Held {
 			continue
 		}
 		over := !h.Run.Until.IsZero() && !now.Before(h.Run.Until)
-		if over && !h.Run.Restored(h.Step.ID) || h.Run.Purged(h.Step.ID) {
+		if over && h.Run.Taken(h.Step.ID) && !h.Run.Restored(h.Step.ID) || h.Run.Purged(h.Step.ID) {
 			due = append(due, h)
 		}
 	}

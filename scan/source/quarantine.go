@@ -207,6 +207,8 @@ func (q *quarantine) what(run *journal.Run, s *journal.Step) string {
 		return ""
 	case !run.Done:
 		return "taken by run " + run.ID + ", which has not ended: it goes on, or the next prune puts it back or ends it"
+	case !run.Taken(s.ID):
+		return "taken by run " + run.ID + ", which could not put it back: the next prune tries again"
 	case !s.Waits():
 		return "taken by run " + run.ID + ", which could not free it: the next prune does"
 	case run.Until.IsZero():

@@ -1,0 +1,176 @@
+//go:build linux
+
+package prune_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/docker-orphans/docker-orphans/prune"
+	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
+)
+
+// heldBy maps the symbols of what is in quarantine to it.
+func (w *world) heldBy(r *prune.Runner) map[string]prune.Held {
+	w.t.Helper()
+	held, err := r.Held()
+	assert.NilError(w.t, err)
+	out := map[string]prune.Held{}
+	for _, h := range held {
+		out[w.Symbols(h.Step.Finding)] = h
+	}
+	return out
+}
+
+// reason is why a scan calls what lies in quarantine what it does.
+func (w *world) reason(h prune.Held) string {
+	w.t.Helper()
+	for _, f := range w.look("", nil, nil).Findings {
+		if f.Parts[0].Path() == h.Step.Place(h.Run.ID, 0) {
+			return f.Reason
+		}
+	}
+	return "not found"
+}
+
+// cutOff carries out a plan up to an operation, after which the process ends.
+func (w *world) cutOff(o prune.Options, what string) prune.Plan {
+	w.t.Helper()
+	plan, owner := w.plan(o)
+	disk := &faultyDisk{Disk: w.disk(), fault: crashAfter, what: what}
+	assert.Assert(w.t, dies(func() { _, _ = w.runner(disk).Execute(w.t.Context(), plan, owner) }))
+	return plan
+}
+
+// outcomes are those that the journal of the only run tells, by symbol.
+func (w *world) outcomes(tree scan.Tree) map[string]prune.Outcome {
+	w.t.Helper()
+	runs, err := journal.Read(tree)
+	assert.NilError(w.t, err)
+	assert.Equal(w.t, len(runs), 1)
+	out := map[string]prune.Outcome{}
+	for _, o := range runs[0].Outcomes {
+		out[w.Symbols(runs[0].Plan.Step(o.Step).Finding)] = o
+	}
+	return out
+}
+
+// A run was cut off before it looked again, and the name of one thing that it
+// took was given to another meanwhile. That one stays aside; it can be brought
+// back under another name, and time alone never frees it.
+func TestTakenNameOfInterrupted(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyVolumes)
+	w.cutOff(prune.Options{}, "rename volumes/unlisted")
+	mine := filepath.Join(w.Dir, "volumes/unlisted/_data")
+	assert.NilError(t, os.MkdirAll(mine, 0o755))
+	before := w.manifest()
+
+	r := w.runner(w.disk())
+	for range 2 { // each run tries again
+		_, err := r.Recover(t.Context())
+		assert.ErrorContains(t, err, "volumes/unlisted: file exists")
+	}
+	o := w.outcomes(r.Tree)["unlisted"]
+	assert.Equal(t, o.End, journal.Left)
+	assert.Assert(t, o.Reason != "")
+	held := w.heldBy(r)
+	h, ok := held["unlisted"]
+	assert.Assert(t, ok && len(held) == 1, "%v", held)
+	assert.Equal(t, len(prune.Expired([]prune.Held{h}, time.Now().Add(1000*time.Hour), true)), 0)
+	assert.Equal(t, w.reason(h), "taken by run "+h.Run.ID+", which could not put it back: the next prune tries again")
+	_, err := r.Restore(t.Context(), []prune.Held{h})
+	assert.ErrorContains(t, err, "something else is there now")
+	assert.NilError(t, r.RestoreAs(t.Context(), h, "unlisted.old"))
+	text, err := os.ReadFile(filepath.Join(w.Dir, "volumes/unlisted.old/_data/file"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "unlisted")
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, without(w.manifest(), "volumes/unlisted.old"), before)
+}
+
+// Once its name is free again, the next run puts it back.
+func TestNameOfInterruptedFreed(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyVolumes)
+	before := w.manifest()
+	w.cutOff(prune.Options{}, "rename volumes/unlisted")
+	mine := filepath.Join(w.Dir, "volumes/unlisted")
+	assert.NilError(t, os.Mkdir(mine, 0o755))
+	r := w.runner(w.disk())
+	runs, err := r.Recover(t.Context())
+	assert.ErrorContains(t, err, "file exists")
+	assert.Equal(t, len(runs), 1, "it has an end, and is told")
+	assert.NilError(t, os.Remove(mine))
+	runs, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(runs), 0, "it was told before")
+	assert.DeepEqual(t, w.manifest(), before)
+}
+
+// A run was cut off after it looked again, and one thing cannot be unlinked.
+// What waits in quarantine can be brought back all the same.
+func TestStuckTrashOfInterrupted(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	disk := &dyingDisk{w.disk()}
+	assert.Assert(t, dies(func() { _, _ = w.runner(disk).Execute(t.Context(), plan, owner) }))
+	r := w.runner(&stuckDisk{Disk: w.disk(), tree: true})
+	_, err := r.Recover(t.Context())
+	assert.ErrorIs(t, err, errFault)
+	ends := w.outcomes(r.Tree)
+	assert.Equal(t, ends["{layer stray}"].End, journal.Left)
+	assert.Equal(t, ends["{container leak}"].End, journal.Quarantined)
+	held := w.heldBy(r)
+	assert.Equal(t, len(held), 1, "%v", held)
+	_, err = r.Restore(t.Context(), []prune.Held{held["{container leak}"]})
+	assert.NilError(t, err)
+	want := without(before, moved(plan, journal.Free)...)
+	assert.DeepEqual(t, w.manifest(), want)
+
+	// Able to unlink again, the next run frees the rest, as was confirmed.
+	_, err = w.runner(w.disk()).Recover(t.Context())
+	assert.NilError(t, err)
+	left, err := filepath.Glob(filepath.Join(w.Dir, journal.Runs, "*/trash/*"))
+	assert.NilError(t, err)
+	assert.Equal(t, len(left), 0, "%v", left)
+	assert.DeepEqual(t, w.manifest(), want)
+}
+
+// A dyingDisk is where the process ends before anything is unlinked.
+type dyingDisk struct{ prune.Disk }
+
+func (*dyingDisk) RemoveTree(context.Context, string) (int64, error) { panic(crash{}) }
+
+// The copy of a volume that still stands could not be taken away. The next run
+// does, and does not take the copy for all that is left of the volume.
+func TestStuckCopyOfInterrupted(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyVolumes)
+	before := w.manifest()
+	w.cutOff(prune.Options{Take: takeOnly(w.anonymous())}, "link volumes/"+w.anonymous())
+	_, err := w.runner(&stuckDisk{Disk: w.disk(), tree: true}).Recover(t.Context())
+	assert.ErrorIs(t, err, errFault)
+	r := w.runner(w.disk())
+	assert.Equal(t, w.outcomes(r.Tree)["{id nobody}"].End, journal.Left)
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(w.heldBy(r)), 0)
+	assert.DeepEqual(t, w.manifest(), before)
+
+	// Had its volume gone meanwhile, it would be all that is left of it.
+	w = newWorld(t, "overlay2", leakyVolumes)
+	w.cutOff(prune.Options{Take: takeOnly(w.anonymous())}, "link volumes/"+w.anonymous())
+	_, err = w.runner(&stuckDisk{Disk: w.disk(), tree: true}).Recover(t.Context())
+	assert.ErrorIs(t, err, errFault)
+	r = w.runner(w.disk())
+	assert.NilError(t, r.Volumes.RemoveVolume(t.Context(), w.anonymous()))
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(w.heldBy(r)), 1)
+}
