@@ -33,8 +33,8 @@ func newRestoreCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comm
 			"(see runs), or single things by their id. What is back is kept, until something\n" +
 			"live names it or you remove it with rm. It works without a daemon too, with\n" +
 			"--data-root; but a volume that the daemon made is made again by it, and then\n" +
-			"gets its content. A name that another volume has by now is not taken from it:\n" +
-			"--as gives it another." +
+			"gets its content, and a registered layer comes back only while none runs. A name\n" +
+			"that another volume has by now is not taken from it: --as gives it another." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cobra.ArbitraryArgs),
 		ValidArgsFunction: completeHeld(dockerCLI, global),

@@ -116,19 +116,30 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 		o = Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}
 		return o, r.unlink(ctx, run.ID, s)
 	case run.Restored(s.ID), !run.Taken(s.ID):
-		o.End = journal.PutBack
-		as := ""
-		if run.Restored(s.ID) {
-			as, _ = run.RestoreAs(s.ID)
-		}
-		err := r.putBack(run.ID, s, as)
-		if errors.Is(err, fs.ErrExist) && r.superseded(run.ID, s) {
-			o.Reason = "the run was interrupted, and the daemon has registered the layer anew since"
-			err = r.unlink(ctx, run.ID, s)
-		}
-		return o, err
+		return r.recoverBack(ctx, run, s)
 	}
 	return Outcome{Step: s.ID, End: journal.Quarantined, Bytes: Bytes(s)}, nil
+}
+
+// recoverBack puts a step back that the journal says is to be.
+func (r *Runner) recoverBack(ctx context.Context, run *journal.Run, s *Step) (Outcome, error) {
+	o := Outcome{Step: s.ID, End: journal.PutBack, Reason: "the run was interrupted"}
+	as := ""
+	if run.Restored(s.ID) {
+		as, _ = run.RestoreAs(s.ID)
+	}
+	err := r.unread(s)
+	if err == nil {
+		err = r.putBack(run.ID, s, as)
+	}
+	if (errors.Is(err, fs.ErrExist) || errors.Is(err, errUnread)) && r.superseded(run.ID, s) {
+		o.Reason = "the run was interrupted, and the daemon has registered the layer anew since"
+		return o, r.unlink(ctx, run.ID, s)
+	}
+	if errors.Is(err, errUnread) {
+		err = fmt.Errorf("%s: %w: %s", scan.Printable(s.Finding), err, errUnread.Hint())
+	}
+	return o, err
 }
 
 // superseded reports whether all that is left in a step's places is the record

@@ -102,10 +102,10 @@ type halfFreedError struct{ error }
 func (halfFreedError) Hint() string { return "purge frees the rest" }
 
 // restorable checks, before anything is moved, that nothing stands in the
-// way, that the directories are still there (one is never made: rule 13) and
-// that what the step's layers lie on is.
+// way, that the directories are still there (one is never made: rule 13), that
+// what the step's layers lie on is, and that a daemon that runs would know of it.
 func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
-	if err := nameable(h.Step, as); err != nil {
+	if err := errors.Join(nameable(h.Step, as), r.unread(h.Step)); err != nil {
 		return err
 	}
 	if h.Run.Purged(h.Step.ID) {

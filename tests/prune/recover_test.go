@@ -4,6 +4,7 @@ package prune_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -173,4 +174,93 @@ func TestStuckCopyOfInterrupted(t *testing.T) {
 	_, err = r.Recover(t.Context())
 	assert.NilError(t, err)
 	assert.Equal(t, len(w.heldBy(r)), 1)
+}
+
+// A run without a daemon was cut off, and then Docker was started: it has read
+// its records of layers, and not the one that was away. That one stays away
+// with its data as long as the daemon runs, or a pull of it would fail (rule 7).
+func TestRecordStaysAsideOnline(t *testing.T) {
+	for _, purge := range []bool{false, true} {
+		w := newWorld(t, "overlay2", leakyOffline)
+		before, verdicts := w.manifest(), w.verdicts()
+		plan, _ := w.plan(prune.Options{Purge: purge})
+		last := plan.Steps[len(plan.Steps)-1].Moves
+		w.cutOff(prune.Options{Purge: purge}, "rename "+last[len(last)-1].From)
+		w.do("online")
+		for _, lost := range []string{"{image gone}", "{image held}", "{container leak}"} {
+			w.do("forget " + lost)
+		}
+		r := w.runner(w.disk())
+		for range 2 {
+			_, err := r.Recover(t.Context())
+			assert.ErrorContains(t, err, "is put back only while Docker is stopped")
+			assert.ErrorContains(t, err, "stop Docker, and docker orphans")
+		}
+		now := w.manifest()
+		ends := w.outcomes(r.Tree)
+		for i := range plan.Steps {
+			s := &plan.Steps[i]
+			layer, end := s.Type == scan.TypeImageLayer, ends[w.Symbols(s.Finding)].End
+			assert.Equal(t, end == journal.Left, layer, "%s %s", s.Type, w.Symbols(s.Finding))
+			for _, m := range s.Moves {
+				assert.Equal(t, now[m.From] == "", layer, m.From)
+			}
+		}
+		for name, v := range w.verdicts() {
+			assert.Assert(t, v != "orphan" || verdicts[name] == "orphan", name)
+			assert.Assert(t, v != "unsure", name)
+		}
+
+		w.Daemon, w.Host.Online, w.Host.Owner = nil, false, nil
+		_, err := w.runner(w.disk()).Recover(t.Context())
+		assert.NilError(t, err)
+		assert.DeepEqual(t, w.manifest(), before)
+	}
+}
+
+// The daemon has pulled the layer anew since: of the record that is aside
+// nothing is needed any more.
+func TestRegisteredAnewOnline(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyOffline)
+	record := "image/overlay2/layerdb/sha256/" + w.id("{chain gone 3}")
+	w.cutOff(prune.Options{}, "rename "+record)
+	w.do("layer anew on mid base")
+	w.do("write " + record + "/cache-id \"{layer anew}\"")
+	w.do("online")
+	r := w.runner(w.disk())
+	_, err := r.Recover(t.Context())
+	assert.NilError(t, err)
+	left, err := filepath.Glob(filepath.Join(w.Dir, journal.Runs, "*/trash/*"))
+	assert.NilError(t, err)
+	assert.Equal(t, len(left), 0, "%v", left)
+}
+
+// So it is with what was set aside to repair it: that is brought back only
+// while no daemon runs.
+func TestRestoreRecordOnline(t *testing.T) {
+	w := newWorld(t, "overlay2", brokenImages)
+	before := w.manifest()
+	w.execute(prune.Options{})
+	w.do("online")
+	r := w.runner(w.disk())
+	held, err := r.Held()
+	assert.NilError(t, err)
+	aside := w.manifest()
+	layers := 0
+	for _, h := range held {
+		if h.Step.Type == scan.TypeImageLayer {
+			layers++
+			err := r.Restorable(t.Context(), h, "")
+			assert.ErrorContains(t, err, "is put back only while Docker is stopped")
+			var hint interface{ Hint() string }
+			assert.Assert(t, errors.As(err, &hint))
+			_, err = r.Restore(t.Context(), []prune.Held{h})
+			assert.ErrorContains(t, err, "is put back only while Docker is stopped")
+		}
+	}
+	assert.Assert(t, layers > 0, "no test")
+	assert.DeepEqual(t, w.manifest(), aside)
+
+	w.Daemon, w.Host.Online, w.Host.Owner = nil, false, nil
+	w.assertBack(w.runner(w.disk()), before)
 }
