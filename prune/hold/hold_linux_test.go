@@ -207,7 +207,8 @@ func TestWhoseRoot(t *testing.T) {
 		"the default":                 {"", "", "var/lib/docker", true},
 		"a copied disk":               {"", "", "mnt/var/lib/docker", false},
 		"by an option":                {"", "# --data-root=/x\nDOCKER_OPTS=\"-D --data-root=/mnt/docker\"\n", "mnt/docker", true},
-		"another by an option":        {"", "export DOCKER_OPTS='--data-root /mnt/docker'\n", "var/lib/docker", false},
+		"another by an option":        {"", "export DOCKER_OPTS='--data-root /srv/docker'\n", "var/lib/docker", false},
+		"one that is not there":       {"", "export DOCKER_OPTS='--data-root /mnt/docker'\n", "var/lib/docker", true},
 		"through a link":              {`{"data-root": "/link"}`, "", "srv/docker", true},
 		"of its user namespace":       {`{"data-root": "/srv/docker"}`, "", "srv/docker/1000.1000", true},
 		"below it, of something else": {`{"data-root": "/srv/docker"}`, "", "srv/docker/volumes", false},
@@ -280,6 +281,7 @@ func TestSystemd(t *testing.T) {
 				// Another data root is nobody's business.
 				p.put(t, "etc/default/docker", `DOCKER_OPTS="--config-file=/dev/null --data-root=/var/lib/other"`)
 				p.put(t, "dev/null", "{}")
+				p.put(t, "var/lib/other/engine-id", "")
 				h, err := p.Take(t.Context(), p.root)
 				assert.NilError(t, err)
 				assert.Equal(t, h.Start(t.Context()), "")
@@ -305,6 +307,74 @@ func TestSystemd(t *testing.T) {
 		assert.Equal(t, h.Start(t.Context()), "Docker is stopped; start it as you did before")
 		assert.NilError(t, h.Release())
 	})
+}
+
+// Where Docker's data root is, in the forms that a unit may have it. Whether
+// that is ours cannot be told where a path has a space, or a variable's value is
+// not known: then Docker may use it.
+func TestExecStart(t *testing.T) {
+	for options, tc := range map[string]struct {
+		root string // "" for srv/docker
+		uses bool
+	}{
+		"--data-root /srv/docker":              {"", true},
+		"--data-root=${DIR}":                   {"", true},
+		"--data-root=${TOP}/docker":            {"", true},
+		"--data-root ${DIR}":                   {"", true},
+		"$OPTIONS":                             {"", true},
+		"--data-root=${NOBODY}/docker":         {"", true},
+		"${NOBODY}":                            {"", true},
+		"$NOBODY --data-root /srv/docker":      {"", true},
+		"--data-root=$DIR":                     {"", true}, // systemd leaves it as it is
+		"--data-root /srv/my docker":           {"srv/my docker", true},
+		"--data-root=/srv/my docker":           {"srv/my docker", true},
+		"--data-root ${TOP}/other":             {"", false},
+		"$NOBODY --data-root=${TOP}/other":     {"", false},
+		"--label a=$$b --data-root /srv/other": {"", false},
+	} {
+		t.Run(options, func(t *testing.T) {
+			p := newPlace(t)
+			assert.NilError(t, os.Remove(filepath.Join(p.Root, "etc/docker/daemon.json")))
+			p.put(t, "srv/other/engine-id", "")
+			if tc.root != "" {
+				assert.NilError(t, os.Rename(p.root, filepath.Join(p.Root, tc.root)))
+				p.root = filepath.Join(p.Root, tc.root)
+			}
+			p.systemd(t, `Id=docker.socket
+LoadState=loaded
+ActiveState=active
+
+Id=docker.service
+LoadState=loaded
+ActiveState=inactive
+Environment=DIR=/srv/docker TOP=/srv "OPTIONS=--data-root=/srv/docker"
+ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd `+options+` -H fd:// ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }
+`, nil)
+			h, err := p.Take(t.Context(), p.root)
+			if tc.uses {
+				assert.ErrorContains(t, err, "docker.socket is active: Docker may start at any moment")
+				return
+			}
+			assert.NilError(t, err)
+			assert.NilError(t, h.Release())
+		})
+	}
+}
+
+// A path of signs that mean something to a shell is a path.
+func TestLockAnyPath(t *testing.T) {
+	for _, name := range []string{"docker[old]", "docker[old", `a\b`, "disk*", "disk?"} {
+		p := newPlace(t)
+		root := filepath.Join(p.Root, name)
+		assert.NilError(t, os.Rename(p.root, root))
+		p.root = root
+		h, err := p.Take(t.Context(), root)
+		assert.NilError(t, err)
+		for _, database := range []string{"volumes/metadata.db", "buildkit/snapshots.db"} {
+			assert.ErrorIs(t, p.starts(database), bolterrors.ErrTimeout, name)
+		}
+		assert.NilError(t, h.Release())
+	}
 }
 
 // systemctl is asked for what it knows, in a form for machines.

@@ -3,6 +3,8 @@ package hold
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -16,12 +18,12 @@ var databases = []string{"volumes/metadata.db", "buildkit/*.db", "builder/*.db",
 // way the daemon does (flock). They are opened to read and nothing is read.
 func (h *Hold) lock(root string) error {
 	for _, pattern := range databases {
-		files, err := filepath.Glob(filepath.Join(root, pattern))
+		files, err := fs.Glob(os.DirFS(root), pattern) // the root's own path is no pattern
 		if err != nil {
 			return err
 		}
 		for _, file := range files {
-			if err := h.lockFile(file); err != nil {
+			if err := h.lockFile(filepath.Join(root, file)); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -86,7 +87,9 @@ func (m *Machine) service(ctx context.Context) (*service, error) {
 			s.doubt = err
 		}
 	}
-	settings, err := dockerd.Read(expand(args, variables), func(name string) ([]byte, error) { return os.ReadFile(m.path(name)) })
+	words, err := expand(args, variables)
+	s.doubt = errors.Join(s.doubt, err)
+	settings, err := dockerd.Read(words, func(name string) ([]byte, error) { return os.ReadFile(m.path(name)) })
 	s.settings, s.doubt = settings, errors.Join(s.doubt, err)
 	return s, nil
 }
@@ -170,32 +173,41 @@ func (m *Machine) assignments(file string, into map[string]string) error {
 	return err
 }
 
-// expand replaces words that are variables by the words in them.
-func expand(args []string, variables map[string]string) []string {
-	var words []string
+// embedded is a variable within a word, as systemd has them.
+var embedded = regexp.MustCompile(`\$\{(\w+)\}`)
+
+// expand replaces variables as systemd does: a word $NAME by the words in it,
+// ${NAME} by its value as it is. The error is of one of those that nobody set:
+// systemd may know it from elsewhere.
+func expand(args []string, variables map[string]string) (words []string, err error) {
 	for _, arg := range args {
-		name, ok := strings.CutPrefix(arg, "$")
-		if !ok {
-			words = append(words, arg)
+		if name, ok := strings.CutPrefix(arg, "$"); ok && !strings.HasPrefix(name, "{") {
+			for word := range strings.FieldsSeq(variables[name]) {
+				words = append(words, strings.Trim(word, `"'`))
+			}
 			continue
 		}
-		value := variables[strings.Trim(name, "{}")]
-		for word := range strings.FieldsSeq(value) {
-			words = append(words, strings.Trim(word, `"'`))
-		}
+		words = append(words, embedded.ReplaceAllStringFunc(arg, func(variable string) string {
+			value, ok := variables[embedded.FindStringSubmatch(variable)[1]]
+			if !ok {
+				err = fmt.Errorf("%s: its value is not known", variable)
+			}
+			return value
+		}))
 	}
-	return words
+	return words, err
 }
 
 // uses reports whether Docker would use a data root if it were started, or
-// may.
+// may. It may if the one that it was told of is not there: systemd does not tell
+// where a path with a space ends, and what is mounted there may be here now.
 func (m *Machine) uses(s *service, root string) bool {
 	if s.doubt != nil {
 		return true
 	}
 	theirs, err := os.Stat(m.path(s.settings.DataRoot))
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+		return !errors.Is(err, fs.ErrNotExist) || s.settings.DataRoot != dockerd.Defaults.DataRoot
 	}
 	dirs := []string{root}
 	if dockerd.IsRemapped(filepath.Base(root)) {
