@@ -96,10 +96,14 @@ func (d *rootDisk) Rename(from, to string) error {
 
 func (d *rootDisk) rename(from, to string, open func(dir string) (int, error)) error {
 	return below(from, open, func(fromDir int, fromBase string) error {
-		if err := checkQuota(d.calls, fromDir, fromBase); err != nil {
-			return err
-		}
-		return below(to, open, func(toDir int, toBase string) error { return rename(fromDir, fromBase, toDir, toBase) })
+		var quota error
+		err := below(to, open, func(toDir int, toBase string) error {
+			if quota = checkQuota(d.calls, fromDir, fromBase, toDir); quota != nil {
+				return nil
+			}
+			return rename(fromDir, fromBase, toDir, toBase)
+		})
+		return errors.Join(quota, err)
 	})
 }
 

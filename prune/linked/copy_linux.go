@@ -28,7 +28,7 @@ func copyTree(ctx context.Context, calls beneath.Calls, from *os.File, name stri
 		return Sum{}, err
 	}
 	defer p.close()
-	c := &copier{p}
+	c := &copier{p, Project(int(from.Fd()))}
 	if err := c.check(); err != nil {
 		return Sum{}, p.failed("", err)
 	}
@@ -39,7 +39,10 @@ func copyTree(ctx context.Context, calls beneath.Calls, from *os.File, name stri
 }
 
 // A copier makes the copy of a pair.
-type copier struct{ *pair }
+type copier struct {
+	*pair
+	project uint32 // of the directory that the tree lies in
+}
 
 // file links an entry: whatever stands at its name, never what a link leads to.
 // If that is another one by now, comparing the two finds out.
@@ -78,14 +81,15 @@ const (
 )
 
 // check refuses a directory that the daemon could not empty, and one that a disk
-// quota counts by project id: the copy would be counted, and could not be
-// linked back.
+// quota counts by a project id of its own: the copy would be counted, and could
+// not be linked back. One that all of the data root has is none of its own, if
+// the copy has it too.
 func (c *copier) check() error {
 	x, err := fsxattrOf(c.tree.fd)
 	switch {
 	case err != nil:
 		return nil //nolint:nilerr // the file system has none of these
-	case x.Project != 0:
+	case x.Project != c.project, x.Project != Project(c.copy.fd):
 		return fmt.Errorf("has a disk quota by project id: %w", ErrImpossible)
 	case x.Xflags&(immutable|appendOnly) != 0:
 		return fmt.Errorf("is immutable or append-only: %w", ErrImpossible)

@@ -150,6 +150,46 @@ func TestQuota(t *testing.T) {
 	assert.Assert(t, strings.Contains(result.Outcomes[0].Reason, "quota"), "%v", result.Outcomes)
 }
 
+// A project id that an administrator gave to the whole data root is no quota of
+// a layer's or a volume's own.
+func TestQuotaOfAll(t *testing.T) {
+	for name, script := range map[string]string{"layers": leaky, "volumes": leakyVolumes} {
+		t.Run(name, func(t *testing.T) {
+			root := filepath.Join(mounted(t, 320<<20, "mkfs.xfs", "-q"), "root")
+			assert.NilError(t, os.Mkdir(root, 0o755))
+			run(t, "xfs_io", "-c", "chproj 7", "-c", "chattr +P", root)
+			w := worldIn(t, root, "overlay2", script)
+			w.restart()
+			before := w.manifest()
+			plan, owner := w.plan(prune.Options{})
+			r := w.runner(w.disk())
+			result, err := r.Execute(t.Context(), plan, owner)
+			assert.NilError(t, err)
+			assert.Assert(t, !result.Partly(), "%v", result.Outcomes)
+			held, err := r.Held()
+			assert.NilError(t, err)
+			_, err = r.Restore(t.Context(), held)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.manifest(), without(before, moved(plan, journal.Free)...))
+		})
+	}
+
+	// One of its own is, all the same.
+	root := filepath.Join(mounted(t, 320<<20, "mkfs.xfs", "-q"), "root")
+	assert.NilError(t, os.Mkdir(root, 0o755))
+	run(t, "xfs_io", "-c", "chproj 7", "-c", "chattr +P", root)
+	w := worldIn(t, root, "overlay2", leakyVolumes)
+	run(t, "xfs_io", "-c", "chproj -R 8", filepath.Join(w.Dir, "volumes", w.anonymous(), "_data"))
+	run(t, "xfs_io", "-c", "chproj -R 8", filepath.Join(w.Dir, "volumes/unlisted"))
+	w.restart()
+	before := w.manifest()
+	for _, o := range w.execute(prune.Options{}).Outcomes {
+		assert.Equal(t, o.End, journal.Skipped)
+		assert.Assert(t, strings.Contains(o.Reason, "quota"), o.Reason)
+	}
+	assert.DeepEqual(t, w.manifest(), before)
+}
+
 // What lies on another mount than the data root has no place to wait, and is
 // never copied. What is hidden below that mount is nobody's to take.
 func TestOtherMount(t *testing.T) {
