@@ -62,7 +62,7 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	f.Var(&options.maxItems, "max-items", "Remove at most so many")
 	f.Var(&options.maxSpace, "max-space", "Remove at most so many bytes (e.g. 10GB)")
 	f.Var(&options.minFree, "min-free", "Remove only until so many bytes of the file system are free (e.g. 20GB)")
-	f.StringVar(&options.savePlan, "save-plan", "", "Write what would be removed to a `FILE`, and remove nothing")
+	f.StringVar(&options.savePlan, "save-plan", "", "Write what would be removed to a `FILE` outside the data root, and remove nothing")
 	f.StringVar(&options.plan, "plan", "", "Remove what a saved plan in a `FILE` says, as far as it still holds, and nothing else")
 	f.StringVar(&options.backend, "backend", "", "Remove all that the storage driver `NAME` left, which the daemon does not use, and nothing else")
 	completeFlag(cmd, "filter", completeFilter)

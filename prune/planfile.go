@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/docker-orphans/docker-orphans/prune/outfile"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
@@ -27,10 +28,10 @@ type Saved struct {
 }
 
 // Save writes a plan of a scan to a file that only its owner may read, in
-// place of what was in it.
-func Save(name string, tree scan.Tree, p Plan, purge bool) error {
+// place of a regular one that has its name; whole, or not at all, and never into
+// the data root.
+func Save(name string, tree scan.Tree, p Plan, purge bool) (err error) {
 	s := Saved{Format: planFormat, Purge: purge, Plan: &p}
-	var err error
 	if p.Root, err = rootOf(tree); err != nil {
 		return err
 	}
@@ -41,7 +42,15 @@ func Save(name string, tree scan.Tree, p Plan, purge bool) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, append(text, '\n'), 0o600)
+	f, err := outfile.Create(name, p.DataRoot)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(append(text, '\n')); err != nil {
+		return err
+	}
+	return f.Commit()
 }
 
 // Load reads a saved plan. Whether it is for this data root is for

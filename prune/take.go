@@ -20,7 +20,7 @@ func (x *run) begin() error {
 	for _, dir := range []string{journal.Runs, journal.RunDir(x.id), path.Join(journal.RunDir(x.id), "held"), path.Join(journal.RunDir(x.id), "trash")} {
 		err := x.withReserve(func() error { return x.Disk.Mkdir(dir) })
 		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+			return noSpace(err)
 		}
 	}
 	record := journal.Record{Kind: journal.Begun, Plan: &x.plan, Owner: x.owner}
@@ -28,11 +28,10 @@ func (x *run) begin() error {
 		record.Until = x.Now().Add(x.Policy.Keep)
 	}
 	err := x.append(x.id, record)
-	if err == nil {
-		err = x.Disk.Sync(journal.Runs)
-	}
-	if err == nil {
-		err = x.Disk.Sync(journal.Dir)
+	for _, dir := range []string{journal.Runs, journal.Dir, "."} { // the first run has made them all
+		if err == nil {
+			err = x.Disk.Sync(dir)
+		}
 	}
 	return noSpace(err)
 }
@@ -62,7 +61,11 @@ func (x *run) take(ctx context.Context) error {
 		}
 		x.since++
 		if err := x.takeStep(ctx, i); err != nil {
-			x.end(i, journal.Skipped, err.Error())
+			end := journal.Skipped
+			if x.Aside(x.id, s) {
+				end = journal.Left
+			}
+			x.end(i, end, err.Error())
 			if errors.Is(err, errStop) {
 				return err
 			}

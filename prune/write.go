@@ -37,13 +37,13 @@ const reserveSize = 8 << 20
 // withReserve tries again with the reserve given up if the disk is full.
 func (r *Runner) withReserve(write func() error) error {
 	err := write()
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
-		return err
+	if full(err) && r.Disk.Remove(journal.Reserve) == nil {
+		err = write()
 	}
-	if gone := r.Disk.Remove(journal.Reserve); gone != nil {
-		return noSpace(err)
+	if full(err) {
+		err = spaceError{err, true}
 	}
-	return noSpace(write())
+	return err
 }
 
 // refill puts the reserve by again. If there is no space for it, there is
@@ -55,26 +55,36 @@ func (r *Runner) refill() error {
 	noise := make([]byte, reserveSize) // incompressible, so that it takes the space up
 	_, _ = rand.Read(noise)            // never fails (crypto/rand)
 	err := r.Disk.Append(journal.Reserve, noise)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if full(err) {
 		return nil // there is none; the next run says so if it needs it
 	}
 	return err
 }
 
 // A spaceError is that of a disk too full to write a journal on.
-type spaceError struct{ error }
+type spaceError struct {
+	error
+	begun bool // something was done before
+}
 
 func (e spaceError) Unwrap() error { return e.error }
 
 // Hint says what a person can do.
-func (spaceError) Hint() string {
-	return "nothing was touched: without a journal nothing could be put back. Make a few hundred kB free on the file system of the data root (a container's log, a file of yours) and run it again"
+func (e spaceError) Hint() string {
+	const room = "ake a few hundred kB free on the file system of the data root (a container's log, a file of yours) and run it again"
+	if e.begun {
+		return "m" + room + ": it goes on from where this ended"
+	}
+	return "nothing was touched: without a journal nothing could be put back. M" + room
 }
 
-// noSpace says what to do about a full disk.
+// full reports whether an error is that of a full disk.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// noSpace says what to do about a full disk before anything was done.
 func noSpace(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return spaceError{err}
+	if full(err) {
+		return spaceError{error: err}
 	}
 	return err
 }

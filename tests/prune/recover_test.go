@@ -7,6 +7,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -263,4 +266,70 @@ func TestRestoreRecordOnline(t *testing.T) {
 
 	w.Daemon, w.Host.Online, w.Host.Owner = nil, false, nil
 	w.assertBack(w.runner(w.disk()), before)
+}
+
+// What could be taken only in part, and not be put back, is not called
+// untouched.
+func TestTakenInPart(t *testing.T) {
+	w := newWorld(t, "overlay2", stray)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	moves := plan.Steps[0].Moves
+	assert.Assert(t, len(moves) > 1, "no test")
+	disk := &faultyDisk{Disk: &stuckDisk{Disk: w.disk(), back: true}, fault: failBefore, what: "rename " + moves[1].From}
+	result, err := w.runner(disk).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, result.Outcomes[0].End, journal.Left, "%v", result.Outcomes)
+	assert.Equal(t, result.Outcomes[1].End, journal.Skipped, "%v", result.Outcomes)
+	assert.Assert(t, result.Stopped != "")
+	_, err = w.runner(w.disk()).Recover(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, w.manifest(), before)
+}
+
+// A full disk is said to have left everything alone only where it has.
+func TestFullDiskAtTheEnd(t *testing.T) {
+	for record, untouched := range map[string]bool{"begun": true, "looked": false, "done": false} {
+		w := newWorld(t, "overlay2", leaky)
+		plan, owner := w.plan(prune.Options{})
+		result, err := w.runner(&fullDisk{w.disk(), `"record":"` + record + `"`}).Execute(t.Context(), plan, owner)
+		if record == "looked" { // all of it is back
+			assert.NilError(t, err)
+			assert.Assert(t, result.Stopped != "")
+			continue
+		}
+		assert.ErrorIs(t, err, syscall.ENOSPC)
+		var hint interface{ Hint() string }
+		assert.Assert(t, errors.As(err, &hint))
+		assert.Equal(t, strings.Contains(hint.Hint(), "nothing was touched"), untouched, hint.Hint())
+		assert.Assert(t, strings.Contains(hint.Hint(), "ake a few hundred kB free"))
+	}
+}
+
+// A fullDisk has no space for one record of a journal.
+type fullDisk struct {
+	prune.Disk
+	record string
+}
+
+func (d *fullDisk) Append(name string, data []byte) error {
+	if strings.Contains(string(data), d.record) {
+		return syscall.ENOSPC
+	}
+	return d.Disk.Append(name, data)
+}
+
+// All directories that lead to the plan are on stable storage before the first
+// act, the data root's own too, in which the first run makes ours (rule 10).
+func TestDirectoriesComeFirst(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	disk := &faultyDisk{Disk: w.disk()}
+	plan, owner := w.plan(prune.Options{})
+	_, err := w.runner(disk).Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	first := slices.IndexFunc(disk.ops, func(op string) bool { return strings.HasPrefix(op, "rename ") })
+	for _, dir := range []string{".", journal.Dir, journal.Runs} {
+		at := slices.Index(disk.ops, "sync "+dir)
+		assert.Assert(t, at >= 0 && at < first, "%s: %v", dir, disk.ops)
+	}
 }
