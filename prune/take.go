@@ -61,11 +61,7 @@ func (x *run) take(ctx context.Context) error {
 		}
 		x.since++
 		if err := x.takeStep(ctx, i); err != nil {
-			end := journal.Skipped
-			if x.Aside(x.id, s) {
-				end = journal.Left
-			}
-			x.end(i, end, err.Error())
+			x.end(i, x.untaken(s), err.Error())
 			if errors.Is(err, errStop) {
 				return err
 			}
@@ -73,6 +69,15 @@ func (x *run) take(ctx context.Context) error {
 		x.Report(Event{Text: "Setting aside", Done: i + 1, Total: len(x.plan.Steps)})
 	}
 	return nil
+}
+
+// untaken is how a step ends that could not be taken: as if it was never begun,
+// or with a part of it aside.
+func (x *run) untaken(s *Step) journal.End {
+	if x.Aside(x.id, s) {
+		return journal.Left
+	}
+	return journal.Skipped
 }
 
 // takeStep makes all moves of a step, or none.
