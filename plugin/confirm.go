@@ -64,6 +64,7 @@ func answer(ctx context.Context, dockerCLI command.Cli, asks string) (string, er
 
 // A warning is what is shown before a person is asked.
 type warning struct {
+	root    string    // whose storage it is
 	now     breakdown // freed at once, or by the daemon
 	aside   breakdown // goes to quarantine
 	until   string    // when that ends
@@ -93,6 +94,7 @@ func (w *warning) text() string {
 	list("remove:", w.now.lines())
 	list("put into quarantine until "+w.until+":", w.aside.lines())
 	list("free for good, from quarantine:", w.expired.lines())
+	b.WriteString("Data root: " + scan.Printable(w.root) + "\n")
 	if len(w.volumes) > 0 {
 		b.WriteString("Volumes that go: " + strings.Join(w.volumes, ", ") + "\n")
 	}

@@ -44,9 +44,11 @@ func newPruneCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 			"purge. Filters are those of ls; pruneFilters of the docker CLI's config.json\n" +
 			"must match too. What keep lists name stays: lines [TYPE:]ID|NAME|GLOB in the files\n" +
 			"of " + keep.Dir + ", or plugins.orphans.keep-list in config.json. An ID\n" +
-			"may be cut, without its type to 4 characters.\n\n" +
-			"Without a daemon, with --data-root, all goes in one run. Docker must be stopped,\n" +
-			"and is kept from starting meanwhile." +
+			"may be cut, without its type to 4 characters. With sudo the config.json is root's,\n" +
+			"and the context too: docker --config DIR orphans prune takes another.\n\n" +
+			"Without a daemon, with --data-root, what a running one counts until it restarts goes\n" +
+			"in the same run; volumes that it has a record of wait for it, and datasets of zfs go\n" +
+			"by rm only. Docker must be stopped, and is kept from starting meanwhile." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,

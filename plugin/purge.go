@@ -87,7 +87,7 @@ func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 	if !options.force && len(chosen) > 0 {
 		tellHeld(dockerCLI.Out(), chosen)
 		_, _ = fmt.Fprintln(dockerCLI.Out())
-		w := warning{expired: sumHeld(chosen)}
+		w := warning{root: q.in.DataRoot, expired: sumHeld(chosen)}
 		yes, err := confirm(ctx, dockerCLI, w.text())
 		if err != nil || !yes {
 			return errors.Join(err, refused)

@@ -277,7 +277,8 @@ func (o *globalOptions) lost(dockerCLI command.Cli, policy scan.Policy) func(con
 // warning is what a person should know before.
 func (r *removal) warning() *warning {
 	w := &warning{
-		now: breakdown{}, aside: breakdown{}, expired: sumHeld(r.expired), filters: r.filters,
+		root: r.seen.in.DataRoot,
+		now:  breakdown{}, aside: breakdown{}, expired: sumHeld(r.expired), filters: r.filters,
 		until: stamp(time.Now().Add(r.policy.Keep)), next: r.nextStart(),
 		exportable: slices.ContainsFunc(prune.Backends(&r.plan), archive.Readable),
 		volumes:    r.volumeNames(),

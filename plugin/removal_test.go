@@ -51,8 +51,8 @@ func TestWarning(t *testing.T) {
 	r, _ = removing(t, removeOptions{purge: true})
 	w = r.warning()
 	assert.Check(t, !strings.Contains(w.text(), "quarantine"), "%s", w.text())
-	w = &warning{expired: breakdown{scan.TypeRWLayer: {1, 1000}}}
-	assert.Equal(t, w.text(), "WARNING! This will free for good, from quarantine:\n  - 1 rw-layer, 1kB\n")
+	w = &warning{root: "/srv", expired: breakdown{scan.TypeRWLayer: {1, 1000}}}
+	assert.Equal(t, w.text(), "WARNING! This will free for good, from quarantine:\n  - 1 rw-layer, 1kB\nData root: /srv\n")
 }
 
 // ended is a removal after a run with these ends of its steps.
