@@ -132,10 +132,7 @@ func (s *Saved) Renew(g *scan.Graph, findings []scan.Finding, leave func(*scan.F
 		for i := range s.Plan.Steps {
 			step := &s.Plan.Steps[i]
 			if changed[step.ID] == "" {
-				changed[step.ID] = index.since(step)
-			}
-			if changed[step.ID] == "" {
-				changed[step.ID] = leave(index.of[step.Objects[0].Node])
+				changed[step.ID] = index.since(step, leave)
 			}
 			if changed[step.ID] == "" {
 				take[index.of[step.Objects[0].Node].Parts[0].Node] = step
@@ -171,13 +168,14 @@ func (s *Saved) changes(why map[int]string) []Change {
 	return list
 }
 
-// since says why a step of an earlier boot is not what was saved any more, or
-// "" if it is.
-func (x *index) since(s *Step) string {
+// since says why a step of an earlier boot is not what was saved any more, or is
+// to stay; "" if neither.
+func (x *index) since(s *Step, leave func(*scan.Finding) string) string {
 	if why := x.differs(s, false); why != "" {
 		return why
 	}
-	for _, o := range x.of[s.Objects[0].Node].Parts {
+	f := x.of[s.Objects[0].Node]
+	for _, o := range f.Parts {
 		at := slices.IndexFunc(s.Objects, func(p *scan.Object) bool { return p.Node == o.Node })
 		was := s.Objects[at]
 		if was.Stamp.Inode != o.Stamp.Inode || was.Note().Subvolume != o.Note().Subvolume || !was.Stamp.Birth.Equal(o.Stamp.Birth) ||
@@ -186,5 +184,5 @@ func (x *index) since(s *Step) string {
 			return "it has changed since the plan was saved"
 		}
 	}
-	return ""
+	return leave(f)
 }
