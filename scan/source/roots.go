@@ -155,8 +155,16 @@ func (r *roots) root(dir, kind string) (scan.Node, error) {
 	return o.Node, nil
 }
 
+// storeDir is the data of a daemon's own containerd: with Docker 29 all that a
+// data root has of images.
+const storeDir = "containerd/daemon"
+
+// ingestDir is where that begins what it pulls.
+const ingestDir = storeDir + "/io.containerd.content.v1.content/ingest"
+
 // signature returns the storage drivers that a data root has a tree or records
-// of; "" if the directory is none.
+// of; "" if the directory is none. One that has nothing yet is told by what
+// every daemon makes when it starts.
 func (r *roots) signature(dir string) (string, error) {
 	is, err := r.isDir(dir + "/containers")
 	if err != nil || !is {
@@ -174,7 +182,23 @@ func (r *roots) signature(dir string) (string, error) {
 			found = append(found, d.Name)
 		}
 	}
-	return strings.Join(found, ", "), nil
+	if is, err := r.isDir(path.Join(dir, storeDir)); err != nil {
+		return "", err
+	} else if is {
+		found = append(found, "containerd")
+	}
+	if len(found) > 0 {
+		return strings.Join(found, ", "), nil
+	}
+	for _, name := range []string{"volumes/metadata.db", "engine-id", "buildkit"} {
+		switch _, err := r.in.Tree.Stat(path.Join(dir, name)); {
+		case err == nil:
+			return "no images", nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 func (r *roots) isDir(name string) (bool, error) {
@@ -189,7 +213,7 @@ func (r *roots) isDir(name string) (bool, error) {
 // removes things.
 func (r *roots) newest(dir string) (time.Time, error) {
 	var newest time.Time
-	names := []string{"containers", "volumes", "tmp"}
+	names := []string{"containers", "volumes", "tmp", ingestDir}
 	for i := range driver.All {
 		d := &driver.All[i]
 		names = append(names, cmp.Or(d.Layers, d.Name), d.Store()+"/layerdb/sha256", d.Store()+"/layerdb/mounts")

@@ -78,6 +78,7 @@ func TestOtherRootIsAsOldAsItsRecords(t *testing.T) {
 func TestOtherRootThatCannotBeRead(t *testing.T) {
 	for _, read := range []string{
 		"Stat 100000.100000/vfs", "Stat 100000.100000/image/aufs", "Stat 100000.100000/vfs/dir", "Stat volumes/a/_data/containers",
+		"Stat 100000.100000/containerd/daemon",
 	} {
 		c := run(t, remapped+"mkdir volumes/a/_data\n")
 		in := testkit.Tapped(t, c, func(r testkit.Read) error {
