@@ -124,6 +124,15 @@ func (l *look) usageRows(ctx context.Context, dockerCLI command.Cli, p *progress
 	return rows, err
 }
 
+// about says how full a file system is.
+func about(f space.FileSystem) string {
+	text := fmt.Sprintf("a file system of %s, of which %s are used", human(f.Size), human(f.Used))
+	if f.Reserved() > 0 {
+		text += fmt.Sprintf(", and %s are reserved for root", human(f.Reserved()))
+	}
+	return text
+}
+
 // shown is how many of a list a remark names.
 const shown = 3
 
@@ -131,7 +140,7 @@ const shown = 3
 func (r *usageRows) remarks(w io.Writer) error {
 	var lines []string
 	if r.disk.Size > 0 {
-		lines = append(lines, fmt.Sprintf("%s is on a file system of %s, of which %s are used.", r.in.DataRoot, human(r.disk.Size), human(r.disk.Used)))
+		lines = append(lines, r.in.DataRoot+" is on "+about(r.disk)+".")
 	}
 	lines = append(lines, r.poolRemarks()...)
 	if mounts := realMounts(r.ledger.Mounts); len(mounts) > 0 {
