@@ -42,7 +42,9 @@ type Backend struct {
 }
 
 // source is the name under which the backend reports.
-func (b *Backend) source() SourceID { return SourceID("backend " + b.Name) }
+func (b *Backend) source() SourceID { return backendSource(b.Name) }
+
+func backendSource(name string) SourceID { return SourceID("backend " + name) }
 
 // A Source says what is in use.
 type Source struct {

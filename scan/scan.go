@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"reflect"
 	"runtime"
 	"slices"
@@ -91,15 +92,18 @@ func (g *Graph) made(b *Backend, o *Object, made time.Time, err error) {
 // addLate adds what references name and enumeration did not see, if it is on
 // disk now: it was made in between. What is still not there, or is there and
 // names nothing, stays without an object, and if something live needs it
-// Classify makes that a doubt.
+// Classify makes that a doubt. That it cannot be told is one by itself.
 func (g *Graph) addLate(ctx context.Context, in *Input) {
 	for _, r := range g.refs.all() {
 		n := g.nodes[r.to]
 		if g.object(r.to) != nil || !n.Kind.onDisk() || g.Object(Node{KindRecord, n.Name}) != nil {
 			continue
 		}
-		if o, err := g.find(ctx, in, n); err == nil {
+		switch o, err := g.find(ctx, in, n); {
+		case err == nil:
 			g.Add(o)
+		case !errors.Is(err, fs.ErrNotExist):
+			g.Doubt(Doubt{Source: SourceLayerDB, Where: n.Name, Err: err.Error(), Scope: Scope{Nodes: []Node{n}}})
 		}
 	}
 }

@@ -131,11 +131,11 @@ func (db *imageDB) missing(chains []string) string {
 // record adds the config of an image whose layers are not all there, with what
 // the daemon keeps of the image beside it (moby image/fs.go).
 func (db *imageDB) record(hex string, image scan.Node, missing string) (scan.Node, bool) {
-	var record scan.Node
+	var objects []scan.Object
 	var changed time.Time
 	for _, name := range []string{db.configName(hex), db.dir + "/imagedb/metadata/sha256/" + hex} {
 		info, err := db.in.Tree.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) && record.Name != "" {
+		if errors.Is(err, fs.ErrNotExist) && len(objects) > 0 {
 			continue // of most images nothing is kept
 		}
 		if err != nil {
@@ -147,10 +147,12 @@ func (db *imageDB) record(hex string, image scan.Node, missing string) (scan.Nod
 		if changed = o.Stamp.Change; changed.After(o.Stamp.Made()) {
 			o.Annotate().Created = &changed // nobody has loaded it since
 		}
-		if record.Name == "" {
-			record = o.Node
-			o.Annotate().Missing, o.Annotate().Was = missing, "image "+db.g.TitleOf(image)
-		} else {
+		objects = append(objects, o)
+	}
+	record := objects[0].Node
+	objects[0].Annotate().Missing, objects[0].Annotate().Was = missing, "image "+db.g.TitleOf(image)
+	for _, o := range objects {
+		if o.Node != record {
 			db.g.Refer(record, o.Node, scan.ByName)
 		}
 		db.g.Add(o)

@@ -30,7 +30,7 @@ var LayerDB = &scan.Source{
 		}
 		var notes []string
 		for _, b := range in.Backends {
-			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb"}
+			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb", sure: g.Sure(b.Name)}
 			note, err := db.collect(ctx)
 			if err != nil {
 				return "", err
@@ -47,6 +47,8 @@ type layerDB struct {
 	g   *scan.Graph
 	b   *scan.Backend
 	dir string
+
+	sure bool // the backend's layers are known
 }
 
 func (db *layerDB) collect(ctx context.Context) (string, error) {
@@ -165,8 +167,11 @@ func (db *layerDB) entry(e scan.Entry) *entry {
 }
 
 // missing looks for the layer of an entry that was not listed: it tells of one
-// that is gone.
+// that is gone. Where the list itself is in doubt, none is.
 func (db *layerDB) missing(ctx context.Context, o *scan.Object, p *scan.Page) {
+	if !db.sure {
+		return
+	}
 	for _, r := range p.Refs {
 		if r.Why != scan.ByCacheID || db.g.Object(r.To) != nil {
 			continue
@@ -375,7 +380,7 @@ func (db *layerDB) mount(ctx context.Context, node scan.Node) {
 		return
 	}
 	layer := db.b.Layer(mountID)
-	if db.b.Medium.Apart() && db.g.Object(layer) == nil && errors.Is(db.g.FindLayer(ctx, db.in, layer), fs.ErrNotExist) {
+	if db.sure && db.b.Medium.Apart() && db.g.Object(layer) == nil && errors.Is(db.g.FindLayer(ctx, db.in, layer), fs.ErrNotExist) {
 		// Only the layer would tell whether it is old enough.
 		o.Annotate().Missing = "its layer " + layer.Name + " is gone"
 	}

@@ -54,12 +54,16 @@ type outcome struct {
 	verdicts map[scan.Node]scan.Verdict
 	takes    map[scan.Node]bool // what prune takes by itself
 	said     string             // doubts, and what was found out about sources and things
+	breaks   map[scan.Node]bool // what is told to be damaged
 }
 
 func judge(t *testing.T, in *scan.Input, p scan.Policy) outcome {
 	t.Helper()
 	g, findings := testkit.JudgeInput(t, in, p)
-	o := outcome{verdicts: map[scan.Node]scan.Verdict{}, takes: map[scan.Node]bool{}}
+	o := outcome{verdicts: map[scan.Node]scan.Verdict{}, takes: map[scan.Node]bool{}, breaks: map[scan.Node]bool{}}
+	for _, b := range scan.Breaks(g) {
+		o.breaks[b.Node] = true
+	}
 	for _, d := range g.Doubts {
 		o.said += d.String() + "\n"
 	}
@@ -78,8 +82,8 @@ func judge(t *testing.T, in *scan.Input, p scan.Policy) outcome {
 	return o
 }
 
-// check asserts that nothing is free to go that was not before, and that the
-// failure shows.
+// check asserts that nothing is free to go that was not before, that nothing
+// is told to be damaged that was not, and that the failure shows.
 func (o outcome) check(t *testing.T, c *testkit.Case, before outcome, failed string, shows bool) {
 	t.Helper()
 	for n, v := range o.verdicts {
@@ -89,6 +93,11 @@ func (o outcome) check(t *testing.T, c *testkit.Case, before outcome, failed str
 			t.Errorf("%s: %s was %s (listed: %t) and is an orphan", c.Symbols(failed), c.Symbols(n.String()), was, known)
 		case o.takes[n] && !before.takes[n]:
 			t.Errorf("%s: prune did not take %s by itself and does now", c.Symbols(failed), c.Symbols(n.String()))
+		}
+	}
+	for n := range o.breaks {
+		if !before.breaks[n] {
+			t.Errorf("%s: %s is told to be damaged", c.Symbols(failed), c.Symbols(n.String()))
 		}
 	}
 	if shows && o.said == before.said {

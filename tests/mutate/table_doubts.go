@@ -2,6 +2,8 @@ package main
 
 // doubts are breaks of rule 1: proof, not absence.
 var doubts = []mutation{
+	{1, "what is lost where the list of layers is in doubt", "scan/broken.go", "return c.g.sureOf(c.g.nodes[r.to])", "return true"},
+	{1, "builds that are lost where the list of layers is in doubt", "scan/broken.go", "if g.sureOfAll() {", "if true || g.sureOfAll() {"},
 	{1, "a source that failed counts as read to the end", "scan/scan.go", "r.Complete = err == nil", "r.Complete = true"},
 	{1, "an error of a source becomes no doubt", "scan/scan.go", "if d.Source == r.Source && d.Of == (Node{}) && wide {", "if wide || true {"},
 	{1, "a narrow doubt hides a wide error", "scan/scan.go", "d.Of == (Node{}) && wide {", "(wide || true) {"},

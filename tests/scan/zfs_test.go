@@ -88,3 +88,13 @@ func TestNoDatasets(t *testing.T) {
 		assert.Assert(t, told, "%s: %v", says, g.Doubts)
 	}
 }
+
+// Where the datasets cannot be listed, nothing is told to be lost: no record
+// of a layer's, and no build's.
+func TestNoDatasetsIsNoLoss(t *testing.T) {
+	c, want := testkit.Unpack(t, "../testdata/roots", "zfs")
+	assert.Assert(t, len(want.DriverLayers) > 0)
+	c.Pools.Err = fmt.Errorf("zfs: %w", tool.ErrMissing)
+	g, _ := testkit.Judge(t, c)
+	assert.DeepEqual(t, scan.Breaks(g), []scan.Break(nil))
+}
