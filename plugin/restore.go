@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/docker/cli/cli/command"
@@ -32,9 +33,10 @@ func newRestoreCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comm
 		Long: "Bring back what is in quarantine, to where it was: all that a run has put there\n" +
 			"(see runs), or single things by their id. What is back is kept, until something\n" +
 			"live names it or you remove it with rm. It works without a daemon too, with\n" +
-			"--data-root; but a volume that the daemon made is made again by it, and then\n" +
-			"gets its content, and a registered layer comes back only while none runs. A name\n" +
-			"that another volume has by now is not taken from it: --as gives it another." +
+			"--data-root, and where the data root was copied to another disk; but a volume\n" +
+			"that the daemon made is made again by it, and then gets its content, and a\n" +
+			"registered layer comes back only while none runs. A name that another volume\n" +
+			"has by now is not taken from it: --as gives it another." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cobra.ArbitraryArgs),
 		ValidArgsFunction: completeHeld(dockerCLI, global),
@@ -80,6 +82,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 	if options.as != "" && len(chosen) > 1 {
 		return errors.New("--as is for one volume, and more is meant")
 	}
+	q.tellCopied(dockerCLI.Err(), chosen)
 	slices.Reverse(chosen) // what others lie on went last, and comes back first
 	var back []prune.Held
 	done := "Restored"
@@ -113,6 +116,16 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		_, _ = fmt.Fprintln(dockerCLI.Out(), next)
 	}
 	return q.status(refused, err, len(back))
+}
+
+// tellCopied says whose quarantine is taken for what it was: who copied the data
+// root copied that, too.
+func (s *session) tellCopied(w io.Writer, held []prune.Held) {
+	for i, h := range held {
+		if (i == 0 || held[i-1].Run != h.Run) && s.Copied(h.Run) {
+			_, _ = fmt.Fprintf(w, "The data root was copied since run %s: what lies in its place is taken for what it was\n", h.Run.ID)
+		}
+	}
 }
 
 // nextAfter says which storage driver the daemon chooses when it starts once all

@@ -81,7 +81,7 @@ func (x *index) aside(run string, s *Step) *Step {
 // back puts a step back.
 func (x *run) back(i int, why string) error {
 	x.taken[i] = false
-	if err := x.putBack(x.id, &x.plan.Steps[i], ""); err != nil {
+	if err := x.putBack(x.id, &x.plan.Steps[i], putting{}); err != nil {
 		x.end(i, journal.Left, why+"; it could not be put back: "+err.Error())
 		return err
 	}

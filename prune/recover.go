@@ -124,13 +124,13 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 // recoverBack puts a step back that the journal says is to be.
 func (r *Runner) recoverBack(ctx context.Context, run *journal.Run, s *Step) (Outcome, error) {
 	o := Outcome{Step: s.ID, End: journal.PutBack, Reason: "the run was interrupted"}
-	as := ""
+	how := putting{copied: r.Copied(run)}
 	if run.Restored(s.ID) {
-		as, _ = run.RestoreAs(s.ID)
+		how.as, _ = run.RestoreAs(s.ID)
 	}
 	err := r.unread(s)
 	if err == nil {
-		err = r.putBack(run.ID, s, as)
+		err = r.putBack(run.ID, s, how)
 	}
 	if (errors.Is(err, fs.ErrExist) || errors.Is(err, errUnread)) && r.superseded(run.ID, s) {
 		o.Reason = "the run was interrupted, and the daemon has registered the layer anew since"

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -43,16 +44,21 @@ func (sharedError) Hint() string {
 
 // apart checks that a volume is not there any more, or is another one: what is
 // in quarantine are the same files, and two volumes would write to them.
-func (r *Runner) apart(s *Step) error {
-	mv := &s.Moves[0]
+func (r *Runner) apart(h Held) error {
+	mv := &h.Step.Moves[0]
 	info, err := r.Tree.Stat(mv.From)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case err == nil && mv.Is.Fits(journal.IdentityOf(info.Stamp, info.Subvolume)):
+	case err == nil && (mv.Is.Fits(journal.IdentityOf(info.Stamp, info.Subvolume)) || r.Copied(h.Run) && left(h)):
 		return sharedError{fmt.Errorf("%s: is still there, and has the same files", mv.From)}
 	}
 	return err
+}
+
+// left reports whether a step's volume was there still when its run ended.
+func left(h Held) bool {
+	return slices.ContainsFunc(h.Run.Outcomes, func(o Outcome) bool { return o.Step == h.Step.ID && o.End == journal.Left })
 }
 
 // makable checks, before anything is moved, that the daemon can make a volume of

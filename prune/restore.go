@@ -84,7 +84,7 @@ func (r *Runner) restore(ctx context.Context, h Held, as string) error {
 	if h.Step.Remover == journal.Link {
 		err = r.remake(ctx, h.Run.ID, h.Step, remaking{as: as, said: said})
 	} else {
-		err = r.putBack(h.Run.ID, h.Step, as)
+		err = r.putBack(h.Run.ID, h.Step, putting{as, r.Copied(h.Run)})
 	}
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
 		return errHalfFreed
 	}
 	if h.Step.Remover == journal.Link {
-		if err := r.apart(h.Step); err != nil {
+		if err := r.apart(h); err != nil {
 			return err
 		}
 		return r.makable(ctx, cmp.Or(as, h.Step.Volume.Name))
@@ -129,8 +129,25 @@ func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
 		if err := r.room(h.Step, m, as); err != nil {
 			return err
 		}
+		if err := r.whole(h, m); err != nil {
+			return err
+		}
 	}
 	return r.needs(h)
+}
+
+// whole checks that what lies in the place of a move is what was put there.
+func (r *Runner) whole(h Held, m int) error {
+	mv := &h.Step.Moves[m]
+	if mv.Dataset.Name == "" {
+		return r.original(mv, h.Step.Place(h.Run.ID, m), r.Copied(h.Run))
+	}
+	place := h.Step.DatasetPlace(h.Run.ID, m)
+	state, err := r.dataset(place)
+	if err == nil && state.GUID != mv.Dataset.GUID {
+		err = fmt.Errorf("%s: is not what was shown", place)
+	}
+	return err
 }
 
 // room checks that a move can be taken back.

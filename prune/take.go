@@ -23,11 +23,15 @@ func (x *run) begin() error {
 			return noSpace(err)
 		}
 	}
-	record := journal.Record{Kind: journal.Begun, Plan: &x.plan, Owner: x.owner}
+	at, err := x.Tree.Stat(journal.RunDir(x.id))
+	if err != nil {
+		return err
+	}
+	record := journal.Record{Kind: journal.Begun, Plan: &x.plan, Owner: x.owner, At: journal.IdentityOf(at.Stamp, at.Subvolume)}
 	if x.Policy.Keep > 0 {
 		record.Until = x.Now().Add(x.Policy.Keep)
 	}
-	err := x.append(x.id, record)
+	err = x.append(x.id, record)
 	for _, dir := range []string{journal.Runs, journal.Dir, "."} { // the first run has made them all
 		if err == nil {
 			err = x.Disk.Sync(dir)
@@ -91,7 +95,7 @@ func (x *run) takeStep(ctx context.Context, i int) error {
 	}
 	for m := range s.Moves {
 		if err := x.move(ctx, s, m); err != nil {
-			if back := x.putBack(x.id, s, ""); back != nil {
+			if back := x.putBack(x.id, s, putting{}); back != nil {
 				return fmt.Errorf("%w; and could not be put back: %w: %w", err, back, errStop)
 			}
 			return err
@@ -195,10 +199,27 @@ func fits(tree scan.Tree, mv *journal.Move, name string) error {
 	return err
 }
 
+// original checks that what lies in the place of a move is what was put there. Of
+// a data root that was copied since, no file is the one that it was: then what is
+// in a directory that only we may change is taken for it.
+func (r *Runner) original(mv *journal.Move, place string, copied bool) error {
+	if copied && mv.Target == "" {
+		_, err := r.Tree.Stat(place)
+		return err
+	}
+	return fits(r.Tree, mv, place)
+}
+
+// Copied reports whether a data root was copied, to another disk for one, since a
+// run put things aside: then the run's directory is another one.
+func (r *Runner) Copied(run *journal.Run) bool {
+	info, err := r.Tree.Stat(journal.RunDir(run.ID))
+	return err == nil && run.At.Inode != 0 && !run.At.Fits(journal.IdentityOf(info.Stamp, info.Subvolume))
+}
+
 // putBack returns what lies in a step's places to where it was, the record
-// last; a volume under another name, if that is not "". What is not there was not
-// taken, or is back already.
-func (r *Runner) putBack(run string, s *Step, as string) error {
+// last. What is not there was not taken, or is back already.
+func (r *Runner) putBack(run string, s *Step, how putting) error {
 	if s.Remover == journal.Link {
 		return r.unlinkCopy(run, s)
 	}
@@ -209,20 +230,26 @@ func (r *Runner) putBack(run string, s *Step, as string) error {
 		if !r.lies(run, s, m) {
 			continue
 		}
-		if err := r.moveBack(run, s, m, as); err != nil {
+		if err := r.moveBack(run, s, m, how); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// putting is how a step is put back.
+type putting struct {
+	as     string // the name that a volume gets; "" for its own
+	copied bool   // the data root was, since it was taken
+}
+
 // moveBack is putBack for one move.
-func (r *Runner) moveBack(run string, s *Step, m int, as string) error {
+func (r *Runner) moveBack(run string, s *Step, m int, how putting) error {
 	mv, place := &s.Moves[m], s.Place(run, m)
 	if mv.Dataset.Name != "" {
 		return r.returnDataset(mv, s.DatasetPlace(run, m))
 	}
-	if err := fits(r.Tree, mv, place); err != nil {
+	if err := r.original(mv, place, how.copied); err != nil {
 		return err
 	}
 	for _, dir := range slices.Backward(nesting(mv.From)) {
@@ -230,5 +257,5 @@ func (r *Runner) moveBack(run string, s *Step, m int, as string) error {
 			return err
 		}
 	}
-	return r.Disk.Rename(place, target(s, m, as))
+	return r.Disk.Rename(place, target(s, m, how.as))
 }

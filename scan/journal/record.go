@@ -37,6 +37,7 @@ type Record struct {
 	Plan    *Plan         `json:"plan,omitempty"`     // of Begun
 	Owner   *scan.Process `json:"owner,omitempty"`    // of Begun: the daemon; nil if none ran
 	Until   time.Time     `json:"until,omitzero"`     // of Begun: when the quarantine ends
+	At      Identity      `json:"at,omitzero"`        // of Begun: the run's directory
 	Steps   []int         `json:"steps,omitempty"`    // of Looked, Restore, Made and Purge
 	As      string        `json:"as,omitempty"`       // of Restore: the name that a volume gets, if not its own
 	Is      Identity      `json:"is,omitzero"`        // of Made
@@ -145,7 +146,7 @@ func (run *Run) add(r *Record) error {
 // begin takes in the plan. Places are made from it, so a plan that was
 // tampered with or damaged must not lead elsewhere.
 func (run *Run) begin(r *Record) error {
-	run.Plan, run.Began, run.Until, run.Owner = r.Plan, r.Time, r.Until, r.Owner
+	run.Plan, run.Began, run.Until, run.Owner, run.At = r.Plan, r.Time, r.Until, r.Owner, r.At
 	for i := range run.Plan.Steps {
 		s := &run.Plan.Steps[i]
 		if s.ID != i+1 || len(s.Objects) == 0 {

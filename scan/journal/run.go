@@ -39,6 +39,7 @@ type Run struct {
 	Began    time.Time
 	Until    time.Time     // when its quarantine ends; zero: never by itself
 	Owner    *scan.Process // the daemon that ran; nil if none did
+	At       Identity      // the run's directory as it was made; zero if that was not written down
 	Looked   bool          // everything was looked at again before anything was unlinked
 	Done     bool
 	Outcomes []Outcome

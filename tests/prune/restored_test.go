@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -109,4 +110,64 @@ func (d *halfFreeing) RemoveTree(context.Context, string) (int64, error) {
 		assert.NilError(d.w.t, os.RemoveAll(f))
 	}
 	return 0, errFault
+}
+
+// copyRoot copies the data root as one does to a larger disk.
+func (w *world) copyRoot() {
+	w.t.Helper()
+	run(w.t, "cp", "-a", w.Dir, w.Dir+".new")
+	assert.NilError(w.t, os.Rename(w.Dir, w.Dir+".old"))
+	assert.NilError(w.t, os.Rename(w.Dir+".new", w.Dir))
+}
+
+// The quarantine travels with the data root, to a file system of other inodes.
+func TestRestoreOfCopiedRoot(t *testing.T) {
+	for _, script := range []string{leaky, leakyVolumes, leakyOffline} {
+		w := newWorld(t, "overlay2", script)
+		before := w.manifest()
+		result := w.execute(prune.Options{})
+		w.copyRoot()
+		r := w.runner(w.disk())
+		held := w.held(r)
+		assert.Assert(t, len(held) > 0)
+		for _, h := range held {
+			assert.Assert(t, r.Copied(h.Run))
+		}
+		slices.Reverse(held)
+		_, err := r.Restore(t.Context(), held)
+		assert.NilError(t, err)
+		assert.DeepEqual(t, w.manifest(), without(before, moved(result.Plan, journal.Free)...))
+	}
+}
+
+// So does what an interrupted run has renamed.
+func TestRecoverOfCopiedRoot(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	before := w.manifest()
+	plan, owner := w.plan(prune.Options{})
+	disk := &faultyDisk{Disk: w.disk(), fault: crashAfter, what: "rename " + plan.Steps[1].Moves[0].From}
+	assert.Assert(t, dies(func() { _, _ = w.runner(disk).Execute(t.Context(), plan, owner) }))
+	w.copyRoot()
+	_, err := w.runner(w.disk()).Recover(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, w.manifest(), before)
+}
+
+// What somebody put into a place is not brought back as what was there, and
+// nothing is written down that every later run would try.
+func TestRestoreOfSwapped(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	w.execute(prune.Options{})
+	r := w.runner(w.disk())
+	held := w.held(r)
+	place := filepath.Join(w.Dir, held[0].Step.Place(held[0].Run.ID, 0))
+	assert.NilError(t, os.Rename(place, w.Dir+".was"))
+	assert.NilError(t, os.Mkdir(place, 0o755))
+	before := w.manifest()
+	_, err := r.Restore(t.Context(), held[:1])
+	assert.ErrorContains(t, err, "is not what was shown")
+	assert.DeepEqual(t, w.manifest(), before)
+	assert.Assert(t, !w.held(r)[0].Run.Restored(held[0].Step.ID))
+	_, err = r.Recover(t.Context())
+	assert.NilError(t, err)
 }
