@@ -144,6 +144,9 @@ func (x *run) handOver(ctx context.Context, i int) {
 		}
 	}
 	if err == nil {
+		err = x.unchanged(ctx, s)
+	}
+	if err == nil {
 		err = x.Disk.Mounted(ctx, name)
 	}
 	if err != nil {

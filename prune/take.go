@@ -93,6 +93,9 @@ func (x *run) takeStep(ctx context.Context, i int) error {
 	if err := x.loose(ctx, s); err != nil {
 		return err
 	}
+	if err := x.unchanged(ctx, s); err != nil {
+		return err
+	}
 	for m := range s.Moves {
 		if err := x.move(ctx, s, m); err != nil {
 			if back := x.putBack(x.id, s, putting{}); back != nil {

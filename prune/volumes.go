@@ -112,6 +112,24 @@ func (r *Runner) unknown(ctx context.Context, name string) error {
 	return err
 }
 
+// unchanged checks that nothing in a volume has changed since it was walked, if
+// its removal cannot be undone: the looks after the second do not walk it again,
+// and a stamp tells of its top alone (rule 8).
+func (x *run) unchanged(ctx context.Context, s *Step) error {
+	if !isVolume(s.Type) || s.Waits() {
+		return nil
+	}
+	o := s.Objects[0]
+	now, err := x.Tree.Walk(ctx, nil, o.Paths()...)
+	if err != nil {
+		return err
+	}
+	if o.Usage == nil || !now.Complete || !now.Newest.Equal(o.Usage.Newest) {
+		return fmt.Errorf("%s: has changed since it was shown", o.Path())
+	}
+	return nil
+}
+
 // patience is how long a daemon may take to say what it knows of a volume that
 // it may be removing.
 const patience = time.Minute

@@ -510,6 +510,50 @@ func TestVolumePurged(t *testing.T) {
 	assert.Equal(t, len(held), 0)
 }
 
+// What is written into a volume after the second look is never lost for good:
+// where nothing could be undone all of it is looked at once more (rule 8).
+func TestVolumePurgedInTime(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyVolumes)
+	var want map[string]string
+	w.atLook = func(n int) {
+		if n == 2 {
+			file := filepath.Join(w.Dir, "volumes", w.anonymous(), "_data/more/file")
+			assert.NilError(t, os.WriteFile(file, []byte("new"), 0o600))
+			want = w.manifest()
+		}
+	}
+	result := w.execute(prune.Options{Purge: true, Take: takeOnly(w.anonymous())})
+	assert.Equal(t, result.Outcomes[0].End, journal.Skipped)
+	assert.Assert(t, strings.Contains(result.Outcomes[0].Reason, "has changed since it was shown"), result.Outcomes[0].Reason)
+	assert.DeepEqual(t, w.manifest(), want)
+}
+
+// The same holds for one that the daemon does not know.
+func TestUnlistedVolumePurgedInTime(t *testing.T) {
+	w := newWorld(t, "overlay2", leakyVolumes)
+	plan, owner := w.plan(prune.Options{Purge: true, Take: takeOnly("unlisted")})
+	r := w.runner(&writing{w.disk(), func() {
+		assert.NilError(t, os.WriteFile(filepath.Join(w.Dir, "volumes/unlisted/_data/file"), []byte("new"), 0o600))
+	}})
+	result, err := r.Execute(t.Context(), plan, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, result.Outcomes[0].End, journal.Skipped)
+	text, err := os.ReadFile(filepath.Join(w.Dir, "volumes/unlisted/_data/file"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "new")
+}
+
+// writing is a disk on which something is written once the plan is on it.
+type writing struct {
+	prune.Disk
+	write func()
+}
+
+func (d *writing) Append(name string, data []byte) error {
+	d.write()
+	return d.Disk.Append(name, data)
+}
+
 // What could not be brought back is left, and says why.
 func TestVolumeWithoutUndo(t *testing.T) {
 	w := newWorld(t, "overlay2", leakyVolumes)
