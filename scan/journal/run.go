@@ -35,7 +35,7 @@ const maxJournal = 1 << 30
 // A Run is what a journal says of one run.
 type Run struct {
 	ID       string // sorts by time
-	Plan     *Plan  // nil: it was cut off before it began
+	Plan     *Plan  // nil: it was cut off before it began, and took nothing
 	Began    time.Time
 	Until    time.Time     // when its quarantine ends; zero: never by itself
 	Owner    *scan.Process // the daemon that ran; nil if none did
@@ -119,7 +119,7 @@ func (r *Reader) Read(tree scan.Tree) ([]*Run, error) {
 func (r *Reader) read(tree scan.Tree, id string) (known, error) {
 	info, err := tree.Stat(File(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return known{run: &Run{ID: id}}, nil // it was cut off before it began
+		return known{run: &Run{ID: id}}, untaken(tree, id)
 	}
 	if err != nil {
 		return known{}, err
@@ -132,10 +132,28 @@ func (r *Reader) read(tree scan.Tree, id string) (known, error) {
 		return known{}, err
 	}
 	run, err := Parse(id, data)
+	if err == nil && run.Plan == nil {
+		err = untaken(tree, id)
+	}
 	if err != nil {
 		return known{}, fmt.Errorf("%s: %w", File(id), err)
 	}
 	return known{run, info.Stamp, info.Size}, nil
+}
+
+// untaken is an error if a run without a plan has taken anything: it was not cut
+// off before it began, as one is that has not. Its journal is damaged.
+func untaken(tree scan.Tree, id string) error {
+	for _, dir := range []string{"held", "trash"} {
+		entries, err := tree.ReadDir(path.Join(RunDir(id), dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if len(entries) > 0 {
+			return fmt.Errorf("the plan is lost, and %s/%s is not empty: look at what is there, and move it away", RunDir(id), dir)
+		}
+	}
+	return nil
 }
 
 // below reports whether a path leads to something below the data root that is

@@ -333,3 +333,44 @@ func TestDirectoriesComeFirst(t *testing.T) {
 		assert.Assert(t, at >= 0 && at < first, "%s: %v", dir, disk.ops)
 	}
 }
+
+// A run whose plan is lost and that has taken something is not forgotten, for
+// nobody would find that again: nothing is judged, and no run begins.
+func TestLostPlan(t *testing.T) {
+	for name, damage := range map[string]func(journal string) error{
+		"cut off": func(file string) error { return os.Truncate(file, 100) },
+		"empty":   func(file string) error { return os.Truncate(file, 0) },
+		"gone":    os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "overlay2", leaky)
+			before := w.manifest()
+			result := w.execute(prune.Options{})
+			file := filepath.Join(w.Dir, journal.File(result.Run))
+			whole, err := os.ReadFile(file)
+			assert.NilError(t, err)
+			assert.NilError(t, damage(file))
+			r := w.runner(w.disk())
+			_, err = r.Recover(t.Context())
+			assert.ErrorContains(t, err, "the plan is lost")
+			for name, v := range w.verdicts() {
+				assert.Assert(t, v != "orphan", name)
+			}
+			assert.NilError(t, os.WriteFile(file, whole, 0o600))
+			held, err := r.Held()
+			assert.NilError(t, err)
+			_, err = r.Restore(t.Context(), held)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.manifest(), without(before, moved(result.Plan, journal.Free)...))
+		})
+	}
+
+	// One that took nothing was cut off before it began.
+	w := newWorld(t, "overlay2", leaky)
+	assert.NilError(t, os.MkdirAll(filepath.Join(w.Dir, journal.RunDir("20200101T000000-aaaaaa"), "held"), 0o700))
+	r := w.runner(w.disk())
+	_, err := r.Recover(t.Context())
+	assert.NilError(t, err)
+	_, err = os.Stat(filepath.Join(w.Dir, journal.RunDir("20200101T000000-aaaaaa")))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
