@@ -40,7 +40,8 @@ type sessionOptions struct {
 const lockPoll = 250 * time.Millisecond
 
 // session locates the data root, locks it, keeps daemons away from it if none
-// runs, and ends what an interrupted run began. The caller closes it.
+// runs, sees that nobody works with it then, and ends what an interrupted run
+// began. The caller closes it.
 func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *progress, options sessionOptions) (_ *session, err error) {
 	in, closeRoot, err := o.locate(ctx, dockerCLI)
 	if err != nil {
@@ -75,6 +76,9 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 			return nil, err
 		}
 		closers = append(closers, release)
+		if err := idle(ctx, in); err != nil {
+			return nil, err // before what was interrupted is put back or ended
+		}
 	}
 	disk, closeDisk, err := prune.OpenDisk(in.DataRoot, in.Proc)
 	if err != nil {
@@ -97,6 +101,15 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 		s.trouble = errors.Join(s.trouble, unadopt(ctx, engine))
 	}
 	return s, ctx.Err()
+}
+
+// idle refuses a data root that somebody works with though no daemon answers.
+func idle(ctx context.Context, in *scan.Input) error {
+	g := scan.Scan(ctx, in, source.All)
+	if err := ctx.Err(); err != nil {
+		return err // the doubts of a cancelled scan mean nothing
+	}
+	return prune.Idle(g)
 }
 
 // keepAway keeps daemons away from a data root. What it returns lets them start
