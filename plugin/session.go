@@ -95,6 +95,9 @@ func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *p
 		s.Pool = prune.PoolOf(in.DataRoot)
 	}
 	s.recovered, s.trouble = s.Recover(ctx)
+	if s.trouble == nil {
+		s.trouble = s.ForgetOld(in.Host.Owner)
+	}
 	if in.Daemon != nil {
 		engine := adopt.Engine(dockerCLI.Client())
 		s.Adopt = prune.AdoptWith(engine, in.Tree)

@@ -12,11 +12,14 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
+// runTime is how a run's name begins.
+const runTime = "20060102T150405"
+
 // newRunID returns a name for a run that sorts by time.
 func newRunID(now time.Time) string {
 	var random [3]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	return fmt.Sprintf("%s-%x", now.UTC().Format("20060102T150405"), random)
+	return fmt.Sprintf("%s-%x", now.UTC().Format(runTime), random)
 }
 
 // append adds a record to a run's journal. Once it returns, the record is on

@@ -16,6 +16,9 @@
 // A name keeps the one that the thing had: a mount or an open file below it is
 // recognised by the id in its path, as before.
 //
+// A run that was over 90 days ago is forgotten once nothing depends on what it
+// took.
+//
 // The package only reads; package prune writes. It stands below scan's
 // sources because a quarantine is one of them: what it holds must be able to
 // come back, so whatever that needs is kept.
