@@ -90,7 +90,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		done = "Would restore"
 		var problems []error
 		for _, h := range chosen {
-			if err := q.Restorable(ctx, h, options.as); err != nil {
+			if err := q.Restorable(ctx, h, options.as, back...); err != nil {
 				problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
 				continue
 			}

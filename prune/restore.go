@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -73,7 +74,7 @@ func (r *Runner) RestoreAs(ctx context.Context, h Held, name string) error {
 }
 
 func (r *Runner) restore(ctx context.Context, h Held, as string) error {
-	if err := r.restorable(ctx, h, as); err != nil {
+	if err := r.restorable(ctx, h, as, nil); err != nil {
 		return err
 	}
 	said := r.Now()
@@ -103,8 +104,9 @@ func (halfFreedError) Hint() string { return "purge frees the rest" }
 
 // restorable checks, before anything is moved, that nothing stands in the
 // way, that the directories are still there (one is never made: rule 13), that
-// what the step's layers lie on is, and that a daemon that runs would know of it.
-func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
+// what the step's layers lie on is, or comes back with others, and that a daemon
+// that runs would know of it.
+func (r *Runner) restorable(ctx context.Context, h Held, as string, with []Held) error {
 	if err := errors.Join(nameable(h.Step, as), r.unread(h.Step)); err != nil {
 		return err
 	}
@@ -133,7 +135,7 @@ func (r *Runner) restorable(ctx context.Context, h Held, as string) error {
 			return err
 		}
 	}
-	return r.needs(h)
+	return r.needs(h, with)
 }
 
 // whole checks that what lies in the place of a move is what was put there.
@@ -174,8 +176,40 @@ func (r *Runner) room(s *Step, m int, as string) error {
 	return err
 }
 
-// needs checks that what a step needs is there or comes back with it.
-func (r *Runner) needs(h Held) error {
+// A needError is that of what lies on something that is gone.
+type needError struct {
+	error
+	left []string // where it is
+}
+
+func (e needError) Unwrap() error { return e.error }
+
+// Hint says what a person can do.
+func (e needError) Hint() string {
+	hint := "what it lies on was removed since, maybe with an image, and without that it is no container's layer"
+	if len(e.left) > 0 {
+		hint += "; what it wrote is there until it is purged, to be copied from below the data root: " + strings.Join(e.left, ", ")
+	}
+	return hint
+}
+
+// lacks is the error of a thing in quarantine that needs what is not there.
+func lacks(h Held, needed string, err error) error {
+	e := needError{error: fmt.Errorf("it needs %w", err)}
+	if !strings.HasPrefix(err.Error(), needed+":") {
+		e.error = fmt.Errorf("it needs %s: %w", needed, err)
+	}
+	for _, o := range h.Step.Objects {
+		m := slices.IndexFunc(h.Step.Moves, func(mv journal.Move) bool { return mv.From == o.Path() })
+		if m >= 0 && o.Kind == scan.KindLayer && h.Step.Moves[m].Dataset.Name == "" && !strings.HasSuffix(o.Name, "-init") {
+			e.left = append(e.left, h.Step.Place(h.Run.ID, m))
+		}
+	}
+	return e
+}
+
+// needs checks that what a step needs is there or comes back with it or before.
+func (r *Runner) needs(h Held, with []Held) error {
 	if h.Step.Damaged || h.Step.Type == scan.TypeImageLayer {
 		return nil // taken to repair what is broken, and put back as broken as it was
 	}
@@ -193,26 +227,47 @@ func (r *Runner) needs(h Held) error {
 			if datasets && ref.To.Kind == scan.KindLayer {
 				continue // what a dataset is a clone of is there: zfs sees to that
 			}
-			if err := r.there(ref.To); err != nil {
-				return fmt.Errorf("it needs %s: %w", ref.To.Name, err)
+			if err := r.there(ref.To, with); err != nil {
+				return lacks(h, ref.To.Name, err)
 			}
 		}
 	}
 	return nil
 }
 
-// there checks that a node is on disk and, if it is a link, what it leads to.
-func (r *Runner) there(n scan.Node) error {
+// there checks that a node is on disk, or comes back, and, if it is a link, what
+// it leads to.
+func (r *Runner) there(n scan.Node, with []Held) error {
 	name := n.Name
+	back := comes(with, name)
 	if n.Kind == scan.KindLink {
-		target, err := r.Tree.ReadLink(name)
-		if err != nil {
+		var target string
+		var err error
+		if back != nil {
+			target = back.Target
+		} else if target, err = r.Tree.ReadLink(name); err != nil {
 			return err
 		}
 		name = path.Join(path.Dir(name), target)
+		back = comes(with, name)
+	}
+	if back != nil {
+		return nil
 	}
 	_, err := r.Tree.Stat(name)
 	return err
+}
+
+// comes is the move by which a name comes back with others; nil if it does not.
+func comes(with []Held, name string) *journal.Move {
+	for _, h := range with {
+		for m := range h.Step.Moves {
+			if from := h.Step.Moves[m].From; name == from || strings.HasPrefix(name, from+"/") {
+				return &h.Step.Moves[m]
+			}
+		}
+	}
+	return nil
 }
 
 // Purge frees for good what lies in quarantine. It goes on after an error.

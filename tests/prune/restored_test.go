@@ -4,9 +4,11 @@ package prune_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,4 +172,59 @@ func TestRestoreOfSwapped(t *testing.T) {
 	assert.Assert(t, !w.held(r)[0].Run.Restored(held[0].Step.ID))
 	_, err = r.Recover(t.Context())
 	assert.NilError(t, err)
+}
+
+// What lies on another of the same run can come back after it, and is told so.
+func TestRestorableAfterOthers(t *testing.T) {
+	for _, driver := range []string{"aufs", "overlay", "vfs"} {
+		t.Run(driver, func(t *testing.T) {
+			w := newWorld(t, driver, `
+before 1.10
+image app: base top
+image gone: base lost more
+container web app
+container leak gone
+rm graph/{layer lost}
+rm graph/{layer more}
+rm containers/{container leak}
+`)
+			before := w.manifest()
+			w.execute(prune.Options{})
+			r := w.runner(w.disk())
+			held := w.held(r)
+			slices.Reverse(held)
+			assert.Assert(t, len(held) > 1, "no test")
+			alone := 0
+			for i, h := range held {
+				assert.NilError(t, r.Restorable(t.Context(), h, "", held[:i]...), w.Symbols(h.Step.Finding))
+				if r.Restorable(t.Context(), h, "") == nil {
+					alone++
+				}
+			}
+			assert.Assert(t, alone < len(held) || driver != "aufs", "no test") // elsewhere none needs another that goes
+			_, err := r.Restore(t.Context(), held)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, w.manifest(), before)
+		})
+	}
+}
+
+// The daemon does not know what the quarantine needs: an image can be removed,
+// and then what lay on it cannot come back. Where its files are is told.
+func TestNeedsWhatIsGone(t *testing.T) {
+	w := newWorld(t, "overlay2", leaky)
+	w.execute(prune.Options{})
+	assert.NilError(t, os.RemoveAll(filepath.Join(w.Dir, "image/overlay2/layerdb/sha256", w.id("{chain app 2}"))))
+	r := w.runner(w.disk())
+	held := w.held(r)
+	_, err := r.Restore(t.Context(), held)
+	assert.ErrorContains(t, err, "it needs image/overlay2/layerdb/sha256/"+w.id("{chain app 2}"))
+	var hint interface{ Hint() string }
+	assert.Assert(t, errors.As(err, &hint))
+	files, err := filepath.Glob(filepath.Join(w.Dir, journal.Runs, "*/held/*="+w.id("{layer leak-rw}")))
+	assert.NilError(t, err)
+	assert.Equal(t, len(files), 1)
+	place, err := filepath.Rel(w.Dir, files[0])
+	assert.NilError(t, err)
+	assert.Assert(t, strings.HasSuffix(hint.Hint(), "from below the data root: "+place), hint.Hint())
 }
