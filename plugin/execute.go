@@ -101,7 +101,7 @@ func (r *removal) report(a *aftermath) error {
 func (r *removal) status(ctx context.Context, a *aftermath, problem error) error {
 	switch {
 	case ctx.Err() != nil:
-		return silentExit(exitInterrupted)
+		return errors.Join(silentExit(exitInterrupted), problem)
 	case problem != nil:
 		return problem
 	case a.result != nil && a.result.Partly(), len(r.changed) > 0, r.session.trouble != nil:

@@ -65,28 +65,24 @@ type hinter interface{ Hint() string }
 // exit turns what a command returned into the program's last words and its
 // exit status.
 func exit(w io.Writer, err error) int {
-	var silent silentExit
-	var status cli.StatusError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.Is(err, context.Canceled):
+	}
+	var end ending
+	end.add(err)
+	if end.interrupted && end.silent == 0 {
 		_, _ = fmt.Fprintln(w)
-		return exitInterrupted
-	case errors.As(err, &silent):
-		return int(silent)
 	}
-	for line := range strings.Lines(err.Error()) {
-		_, _ = fmt.Fprintln(w, scan.Printable(strings.TrimSuffix(line, "\n")))
+	for _, line := range end.lines() {
+		_, _ = fmt.Fprintln(w, line)
 	}
-	for _, hint := range hints(err) {
+	for _, hint := range hints(errors.Join(end.others...)) {
 		_, _ = fmt.Fprintln(w, "hint: "+scan.Printable(hint))
 	}
-	if errors.As(err, &status) && status.StatusCode != 0 {
-		return status.StatusCode
-	}
-	return exitError
+	return end.status()
 }
+
+func isInterrupt(err error) bool { return errors.Is(err, context.Canceled) }
 
 // hints lists what the errors joined in err suggest, each once.
 func hints(err error) []string {
@@ -109,10 +105,15 @@ func hints(err error) []string {
 // usage makes an argument check's errors exit as a wrong flag does.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return cli.StatusError{Cause: err, StatusCode: exitUsage}
+		err := check(cmd, args)
+		if err == nil {
+			return nil
 		}
-		return nil
+		text := err.Error() // of several lines, some of which may name an argument
+		for _, arg := range args {
+			text = strings.ReplaceAll(text, arg, scan.Printable(arg))
+		}
+		return cli.StatusError{Status: text, StatusCode: exitUsage}
 	}
 }
 

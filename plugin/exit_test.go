@@ -33,6 +33,18 @@ func TestExit(t *testing.T) {
 		"a hint":                {hinted{errors.New("no")}, 1, "no\nhint: try\\x1b[2J again\n"},
 		"hints of joined, once": {errors.Join(hinted{errors.New("a")}, fmt.Errorf("c: %w", hinted{errors.New("b")})), 1, "a\nc: b\nhint: try\\x1b[2J again\n"},
 		"hostile name":          {errors.New("bad\x1b[31m"), 1, "bad\\x1b[31m\n"},
+		"a name of two lines":   {fmt.Errorf("no such object: %s", "x\nhint: y"), 1, "no such object: x\\nhint: y\n"},
+		"such a name, wrapped":  {fmt.Errorf("x\nhint: y: %w", errors.New("no")), 1, "x\\nhint: y: no\n"},
+		"such a name, usage":    {usageError("x\nhint: y"), 125, "x\\nhint: y\n"},
+		"joined below a name":   {fmt.Errorf("all: %w", errors.Join(errors.New("a\nb"), errors.New("c"))), 1, "all: a\\nb\nc\n"},
+		"several in a sentence": {fmt.Errorf("%w beside %w", errors.New("a\nb"), errors.New("c")), 1, "a\\nb beside c\n"},
+		"the same twice":        {errors.Join(errors.New("a"), errors.New("a")), 1, "a\n"},
+
+		"a status and an error":   {errors.Join(silentExit(exitPartly), errors.New("close: no")), 4, "close: no\n"},
+		"a result and an error":   {errors.Join(silentExit(exitFound), errors.New("close: no")), 1, "close: no\n"},
+		"Ctrl-C and an error":     {errors.Join(context.Canceled, hinted{errors.New("no such object: x")}), 130, "\nno such object: x\nhint: try\\x1b[2J again\n"},
+		"Ctrl-C at the question":  {errors.Join(silentExit(exitInterrupted), errors.New("no such object: x")), 130, "no such object: x\n"},
+		"Ctrl-C in joined joined": {errors.Join(errors.Join(context.Canceled), nil), 130, "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var w bytes.Buffer

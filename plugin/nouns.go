@@ -103,11 +103,7 @@ func sumHeld(held []prune.Held) breakdown {
 // stamp is a moment for a person.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// indented sets a text two columns in, escaped line by line.
-func indented(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString("  " + scan.Printable(strings.TrimSuffix(line, "\n")) + "\n")
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+// indented is what an error says, two columns in.
+func indented(err error) string {
+	return "  " + strings.Join(errorLines(err), "\n  ")
 }

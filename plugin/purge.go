@@ -105,7 +105,7 @@ func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		_, _ = fmt.Fprintln(dockerCLI.Out(), "Total reclaimed space:", units.HumanSize(float64(freed.bytes)))
 	}
 	if ctx.Err() != nil {
-		return silentExit(exitInterrupted)
+		return errors.Join(silentExit(exitInterrupted), err, refused)
 	}
 	return q.status(refused, err, len(purged))
 }

@@ -187,7 +187,7 @@ func (s *session) tell(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "Run %s was interrupted: %d put back, %d carried to the end\n", run.ID, back, gone)
 	}
 	if s.trouble != nil {
-		_, _ = fmt.Fprintf(w, "WARNING: an earlier run could not be ended, and what it took stays where it is:\n%s\n", indented(s.trouble.Error()))
+		_, _ = fmt.Fprintf(w, "WARNING: an earlier run could not be ended, and what it took stays where it is:\n%s\n", indented(s.trouble))
 	}
 }
 

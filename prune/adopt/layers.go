@@ -41,14 +41,14 @@ func checkData(tree scan.Tree, backend string, layer scan.Node) error {
 		return err
 	}
 	if !scan.IsLinkName(link) {
-		return fmt.Errorf("%s/link: %q is not a short name", layer.Name, scan.Printable(link))
+		return fmt.Errorf("%s/link: %q is not a short name", layer.Name, link)
 	}
 	target, err := tree.ReadLink(home + "/l/" + link)
 	if err != nil {
 		return err
 	}
 	if want := "../" + path.Base(layer.Name) + "/diff"; target != want {
-		return fmt.Errorf("%s/l/%s: leads to %q and not to %q", home, link, scan.Printable(target), want)
+		return fmt.Errorf("%s/l/%s: leads to %q and not to %q", home, link, target, want)
 	}
 	return nil
 }

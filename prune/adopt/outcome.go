@@ -1,10 +1,6 @@
 package adopt
 
-import (
-	"fmt"
-
-	"github.com/docker-orphans/docker-orphans/scan"
-)
+import "fmt"
 
 // An Outcome is what became of an adoption. The zero value says that nothing
 // was asked of the daemon.
@@ -75,5 +71,5 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("outcome %q: unknown", scan.Printable(string(text)))
+	return fmt.Errorf("outcome %q: unknown", string(text))
 }

@@ -95,10 +95,10 @@ func TagOf(repository, id string) string {
 func ReadTag(tag string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(tag)
 	if err != nil {
-		return "", fmt.Errorf("tag %q: %w", scan.Printable(tag), err)
+		return "", fmt.Errorf("tag %q: %w", tag, err)
 	}
 	if _, ok := named.(reference.Digested); ok {
-		return "", fmt.Errorf("tag %q: has a digest", scan.Printable(tag))
+		return "", fmt.Errorf("tag %q: has a digest", tag)
 	}
 	return reference.FamiliarString(reference.TagNameOnly(named)), nil
 }

@@ -54,7 +54,7 @@ func Read(tree scan.Tree, driver, chain string) ([]Layer, error) {
 func ReadLayer(tree scan.Tree, driver, chain string) (l Layer, parent string, err error) {
 	in := &scan.Input{Tree: tree}
 	if !IsDigest(chain) {
-		return Layer{}, "", fmt.Errorf("chain %q: not a layer's id", scan.Printable(chain))
+		return Layer{}, "", fmt.Errorf("chain %q: not a layer's id", chain)
 	}
 	dir := scan.ChainNode(driver, chain).Name
 	l.Chain = chain
@@ -71,9 +71,9 @@ func ReadLayer(tree scan.Tree, driver, chain string) (l Layer, parent string, er
 	}
 	switch {
 	case !IsDigest(l.Diff):
-		return Layer{}, "", fmt.Errorf("%s/diff: %q is no digest", dir, scan.Printable(l.Diff))
+		return Layer{}, "", fmt.Errorf("%s/diff: %q is no digest", dir, l.Diff)
 	case !scan.IsLayerID(l.CacheID):
-		return Layer{}, "", fmt.Errorf("%s/cache-id: %q is no layer's id", dir, scan.Printable(l.CacheID))
+		return Layer{}, "", fmt.Errorf("%s/cache-id: %q is no layer's id", dir, l.CacheID)
 	case ChainID(parent, l.Diff) != chain:
 		return Layer{}, "", fmt.Errorf("%s: its id does not follow from its diff and parent", dir)
 	}
@@ -115,7 +115,7 @@ func ReadMount(tree scan.Tree, record string) (id, parent string, err error) {
 		return "", "", err
 	}
 	if !scan.IsLayerID(id) {
-		return "", "", fmt.Errorf("%s/mount-id: %q is no layer's id", record, scan.Printable(id))
+		return "", "", fmt.Errorf("%s/mount-id: %q is no layer's id", record, id)
 	}
 	parent, err = in.Word(record+"/parent", maxWord)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +124,7 @@ func ReadMount(tree scan.Tree, record string) (id, parent string, err error) {
 		return id, "", err
 	}
 	if err == nil && !IsDigest(parent) {
-		err = fmt.Errorf("%s/parent: %q is not a layer's id", record, scan.Printable(parent))
+		err = fmt.Errorf("%s/parent: %q is not a layer's id", record, parent)
 	}
 	return id, parent, err
 }

@@ -139,7 +139,7 @@ func (s *stock) chain(chain string) string {
 	case err != nil:
 		lost = err.Error()
 	case !scan.IsLayerID(id):
-		lost = fmt.Sprintf("cache-id %q of layer %s is no layer's id", scan.Printable(id), scan.Short(chain))
+		lost = fmt.Sprintf("cache-id %q of layer %s is no layer's id", id, scan.Short(chain))
 	default:
 		lost = s.layer(id)
 	}

@@ -130,7 +130,7 @@ func (c *containers) config(id string) (*containerConfig, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if config.ID != id {
-		return nil, fmt.Errorf("%s: is the config of %q", name, scan.Printable(config.ID))
+		return nil, fmt.Errorf("%s: is the config of %q", name, config.ID)
 	}
 	return &config, nil
 }

@@ -116,7 +116,7 @@ func (c *containers) lost(name, id string) string {
 	case err != nil:
 		return err.Error()
 	case !scan.IsLayerID(layer):
-		return fmt.Sprintf("mount-id %q is no layer's id", scan.Printable(layer))
+		return fmt.Sprintf("mount-id %q is no layer's id", layer)
 	}
 	return (&stock{in: c.in, d: driver.Named(name)}).layer(layer)
 }

@@ -43,7 +43,7 @@ func (c *containers) before110(id string, none error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if config.ID != id || config.Image != "" && !scan.IsID(config.Image) {
-		return fmt.Errorf("%s: is the config of %q with image %q", name, scan.Printable(config.ID), scan.Printable(config.Image))
+		return fmt.Errorf("%s: is the config of %q with image %q", name, config.ID, config.Image)
 	}
 	title := strings.TrimPrefix(config.Name, "/")
 	c.g.Title(node, title)

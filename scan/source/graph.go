@@ -184,7 +184,7 @@ func oldParent(in *scan.Input, id string) (string, error) {
 		return "", fmt.Errorf("%s/json: %w", dir, err)
 	}
 	if config.ID != "" && config.ID != id {
-		return "", fmt.Errorf("%s/json: is the config of %q", dir, scan.Printable(config.ID))
+		return "", fmt.Errorf("%s/json: is the config of %q", dir, config.ID)
 	}
 	parent := config.Parent
 	if parent == "" && config.ParentID != "" {
@@ -200,7 +200,7 @@ func oldParent(in *scan.Input, id string) (string, error) {
 		return "", err
 	}
 	if parent != "" && !scan.IsID(parent) {
-		return "", fmt.Errorf("%s: parent %q is no image's id", dir, scan.Printable(parent))
+		return "", fmt.Errorf("%s: parent %q is no image's id", dir, parent)
 	}
 	return parent, nil
 }
