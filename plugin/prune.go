@@ -151,7 +151,7 @@ func runPrune(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	if options.savePlan != "" {
-		r.expired = nil // no part of a plan
+		r.expired, r.stays = nil, nil // no part of a plan
 		return r.save(options.savePlan)
 	}
 	return r.carryOut(ctx)
@@ -182,10 +182,14 @@ func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pru
 			return err
 		}
 		if limits.Free = int64(options.minFree) - free; limits.Free <= 0 {
-			r.taken = nil // enough is free already
+			r.taken, r.expired = nil, nil // enough is free already
 		}
 	}
-	r.makePlan(limits)
+	budget := limits.Budget()
+	r.expired, r.stays = prune.Within(r.expired, func(h prune.Held) string {
+		return staysFor(h, r.seen.in.KeepList, filter, &r.seen.graph.Host)
+	}, budget)
+	r.makePlan(budget)
 	return nil
 }
 
@@ -218,7 +222,7 @@ func (r *removal) whole(ctx context.Context, name string, filter *pruneFilter) e
 		return err
 	}
 	r.filters = filter.lines(r.seen.findings)
-	r.makePlan(prune.Limits{})
+	r.makePlan(nil)
 	return nil
 }
 

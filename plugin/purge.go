@@ -28,7 +28,8 @@ func newPurgeCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 		Use:   "purge [OPTIONS] [RUN|ID...]",
 		Short: "Free for good what is in quarantine",
 		Long: "Free for good what is in quarantine: all that a run has put there (see runs), or\n" +
-			"single things by their id. It works without a daemon too, with --data-root." +
+			"single things by their id. What keep lists name (see prune) is not freed. It works\n" +
+			"without a daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cobra.ArbitraryArgs),
 		ValidArgsFunction: completeHeld(dockerCLI, global),
@@ -74,6 +75,10 @@ func (o *purgeOptions) choose(held []prune.Held, online bool) ([]prune.Held, err
 }
 
 func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions, options purgeOptions) (err error) {
+	list, err := global.keepList(dockerCLI.ConfigFile(), time.Now())
+	if err != nil {
+		return keepError{err}
+	}
 	q, err := global.quarantine(ctx, dockerCLI, options.wait, false)
 	if err != nil {
 		return err
@@ -84,6 +89,12 @@ func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	chosen, refused := options.choose(held, q.in.Daemon != nil)
+	chosen, stays := prune.Within(chosen, func(h prune.Held) string { return h.KeptBy(list) }, prune.Limits{}.Budget())
+	if len(options.what) > 0 {
+		refused = errors.Join(refused, staysError(stays))
+	} else {
+		tellStays(dockerCLI.Err(), stays)
+	}
 	if !options.force && len(chosen) > 0 {
 		tellHeld(dockerCLI.Out(), chosen)
 		_, _ = fmt.Fprintln(dockerCLI.Out())

@@ -72,6 +72,7 @@ type removal struct {
 	session *session // nil: nothing is to be changed
 	seen    *look
 	expired []prune.Held // in quarantine, and freed for good
+	stays   []prune.Stay // in quarantine long enough, and stays there
 
 	lost    func(context.Context) ([]scan.Doubt, error) // looks anew at what something in use has lost
 	before  []scan.Finding                              // of check --repair: what was found before it was judged without what is set aside; else nil
@@ -169,15 +170,16 @@ func among(findings []*scan.Finding) func(*scan.Finding) bool {
 }
 
 // makePlan makes the plan for what was asked for. What is no part of the
-// default set goes only because the user named it, or all of its sort.
-func (r *removal) makePlan(limits prune.Limits) {
+// default set goes only because the user named it, or all of its sort. Without a
+// budget all of it goes.
+func (r *removal) makePlan(budget *prune.Budget) {
 	take := among(r.taken)
 	newPlan := func() prune.Plan {
 		return prune.NewPlan(r.seen.graph, r.seen.values(), prune.Options{Purge: r.options.purge, Repair: r.before, Take: take})
 	}
 	r.plan = newPlan()
-	if limits != (prune.Limits{}) {
-		chosen := limits.Choose(&r.plan)
+	if budget != nil {
+		chosen := budget.Choose(&r.plan)
 		take = func(f *scan.Finding) bool { return chosen[f.Parts[0].Node] }
 		r.plan = newPlan()
 	}
@@ -388,8 +390,12 @@ func (r *removal) tellChanged() {
 	}
 }
 
-// tellLeft says that some things stay because others need them.
+// tellLeft says that some things stay because others need them, and what stays
+// in quarantine.
 func (r *removal) tellLeft() {
+	if r.options.format == "" {
+		tellStays(r.cli.Err(), r.stays)
+	}
 	var all sum
 	for _, f := range r.left() {
 		all.add(f.Size().Bytes)

@@ -25,7 +25,7 @@ func removing(t *testing.T, options removeOptions) (*removal, *bytes.Buffer) {
 		cli: newCLI(t, &out), options: &options, progress: &progress{}, policy: prune.DefaultPolicy(), seen: fixture(t),
 	}
 	r.taken = []*scan.Finding{r.seen.find(t, "1"), r.seen.find(t, "6")}
-	r.makePlan(prune.Limits{})
+	r.makePlan(nil)
 	return r, &out
 }
 
@@ -144,7 +144,7 @@ func TestMostAsks(t *testing.T) {
 		r.seen.findings = append(r.seen.findings, &f)
 	}
 	r.taken = r.seen.findings
-	r.makePlan(prune.Limits{})
+	r.makePlan(nil)
 	err := r.brake(t.Context())
 	assert.Error(t, err, "50 of the 50 layers of overlay2 would go")
 	assert.Check(t, strings.HasSuffix(hints(err)[0], "--allow-most"), "%v", hints(err))

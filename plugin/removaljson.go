@@ -18,15 +18,24 @@ type removalJSON struct {
 	Run              string // "" if nothing was done
 	Stopped          string // why it ended early
 	Items            []removedJSON
-	Expired          []string // runs whose quarantine was, or would be, freed
-	ReclaimedBytes   int64    // freed, by count
-	MeasuredBytes    int64    // what the file system has more than before
-	QuarantinedBytes int64    // set aside by this run
-	QuarantineUntil  *string  // RFC 3339; null if nothing was set aside
-	HeldBytes        int64    // all that is in quarantine
-	PinnedBytes      int64    // free after the daemon's next restart
-	ByRequestBytes   int64    // orphans that only a person can judge
-	Unsure           int      // what could not be judged
+	Expired          []string   // runs whose quarantine was, or would be, freed
+	Stays            []stayJSON // in quarantine long enough, and left there
+	ReclaimedBytes   int64      // freed, by count
+	MeasuredBytes    int64      // what the file system has more than before
+	QuarantinedBytes int64      // set aside by this run
+	QuarantineUntil  *string    // RFC 3339; null if nothing was set aside
+	HeldBytes        int64      // all that is in quarantine
+	PinnedBytes      int64      // free after the daemon's next restart
+	ByRequestBytes   int64      // orphans that only a person can judge
+	Unsure           int        // what could not be judged
+}
+
+// stayJSON is something that stays in quarantine.
+type stayJSON struct {
+	Run    string
+	ID     string
+	Type   string
+	Reason string // why: a keep list, the filters or the limits
 }
 
 // removedJSON is what became of one finding.
@@ -44,7 +53,7 @@ type removedJSON struct {
 
 func (r *removal) writeJSON(a *aftermath) error {
 	out := removalJSON{
-		Schema: schemaVersion, DataRoot: r.plan.DataRoot, DryRun: r.options.dryRun, Items: []removedJSON{}, Expired: []string{},
+		Schema: schemaVersion, DataRoot: r.plan.DataRoot, DryRun: r.options.dryRun, Items: []removedJSON{}, Expired: []string{}, Stays: []stayJSON{},
 		ReclaimedBytes: a.reclaimed(), MeasuredBytes: a.measured, HeldBytes: a.held.bytes,
 		PinnedBytes: a.pinned.bytes, ByRequestBytes: a.byRequest.bytes, Unsure: a.unsure,
 	}
@@ -52,6 +61,9 @@ func (r *removal) writeJSON(a *aftermath) error {
 		if n := len(out.Expired); n == 0 || out.Expired[n-1] != h.Run.ID {
 			out.Expired = append(out.Expired, h.Run.ID)
 		}
+	}
+	for _, s := range r.stays {
+		out.Stays = append(out.Stays, stayJSON{Run: s.Run.ID, ID: s.Step.Finding, Type: string(s.Step.Type), Reason: s.Why})
 	}
 	for _, c := range r.changed {
 		out.Items = append(out.Items, newRemoved(c.Step, prune.Outcome{End: journal.Skipped, Reason: c.Why}))

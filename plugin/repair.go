@@ -9,7 +9,6 @@ import (
 
 	"github.com/docker/cli/cli/command"
 
-	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
@@ -76,7 +75,7 @@ func (r *removal) without(ctx context.Context, global *globalOptions, repairs *s
 	if err := l.measure(ctx, r.taken, r.progress); err != nil {
 		return err
 	}
-	r.makePlan(prune.Limits{})
+	r.makePlan(nil)
 	r.taken = slices.DeleteFunc(r.taken, among(r.left())) // what cannot be set aside now, such as what a daemon has in memory
 	return nil
 }

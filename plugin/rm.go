@@ -61,7 +61,7 @@ func runRemove(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 	if err := r.seen.measure(ctx, r.taken, r.progress); err != nil {
 		return errors.Join(err, refused)
 	}
-	r.makePlan(prune.Limits{})
+	r.makePlan(nil)
 	for i := range r.plan.Steps {
 		r.plan.Steps[i].Named = true
 	}

@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"github.com/docker/cli/cli/flags"
 	"github.com/spf13/cobra"
 
+	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/process"
@@ -30,7 +33,8 @@ func newRunsCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command
 		Use:   "runs [OPTIONS]",
 		Short: "List what prune and rm have done",
 		Long: "List what prune and rm have done, the last run first: what they removed, and what of\n" +
-			"that was restored, was purged, or is in quarantine still. It works without a daemon too, with --data-root." +
+			"that was restored, was purged, or is in quarantine still. Until when says \"kept\" of\n" +
+			"what a keep list names, or pruneFilters in config.json leave. It works without a daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -73,7 +77,7 @@ func runRuns(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 		}
 	}
 	slices.Reverse(runs)
-	return writeRuns(formatter.Context{Output: dockerCLI.Out(), Format: format}, listedRuns{runs, held, going}, time.Now())
+	return writeRuns(formatter.Context{Output: dockerCLI.Out(), Format: format}, listedRuns{runs, held, staying(dockerCLI, global, in), going}, time.Now())
 }
 
 // going is the run that goes on now: the last, if who holds the lock began it;
@@ -88,6 +92,21 @@ func going(in *scan.Input, runs []*journal.Run) (string, error) {
 		return "", err
 	}
 	return last.ID, nil
+}
+
+// staying says why prune leaves something in quarantine for longer than it was
+// to be there: a keep list or the filters of config.json. What cannot be
+// understood of those stops prune, and is only told here.
+func staying(dockerCLI command.Cli, global *globalOptions, in *scan.Input) func(prune.Held) string {
+	list, errList := global.keepList(dockerCLI.ConfigFile(), time.Now())
+	filter, err := newPruneFilter(filter{}, dockerCLI.ConfigFile())
+	if err = errors.Join(errList, err); err != nil {
+		_, _ = fmt.Fprintf(dockerCLI.Err(), "WARNING: %s\n", scan.Printable(keepError{err}.Error()))
+	}
+	if filter == nil {
+		filter = &pruneFilter{}
+	}
+	return func(h prune.Held) string { return staysFor(h, list, filter, &in.Host) }
 }
 
 // checkRunFormat tries a format on a run of our own making, so that a mistyped

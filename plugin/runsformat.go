@@ -27,8 +27,9 @@ func runFormat(source string, quiet bool) formatter.Format {
 // listedRuns are what runs lists.
 type listedRuns struct {
 	runs  []*journal.Run
-	held  []prune.Held // all that is in quarantine
-	going string       // the run that goes on now; "" if none does
+	held  []prune.Held            // all that is in quarantine
+	stays func(prune.Held) string // why something stays there; "" if it does not
+	going string                  // the run that goes on now; "" if none does
 }
 
 // row is that of a run, with what became of what it put into quarantine.
@@ -39,6 +40,9 @@ func (l *listedRuns) row(run *journal.Run, now time.Time) *runContext {
 		if h.Run.ID == run.ID {
 			held[h.Step.ID] = true
 			row.held.add(prune.Bytes(h.Step))
+			if l.stays(h) != "" {
+				row.stays++
+			}
 		}
 	}
 	if run.Plan == nil {
@@ -80,6 +84,7 @@ type runContext struct {
 	restored sum  // of what it put into quarantine
 	purged   sum
 	held     sum // in quarantine now
+	stays    int // of that, what no prune frees
 	now      time.Time
 }
 
@@ -107,6 +112,7 @@ type runJSON struct {
 	PurgedBytes   int64
 	Held          int // in quarantine now
 	HeldBytes     int64
+	Stays         int        // of those, what no prune frees: a keep list or pruneFilters keep it
 	UntilAt       *time.Time // when the next prune frees them; null: nothing is in quarantine
 }
 
@@ -117,7 +123,7 @@ func (c *runContext) MarshalJSON() ([]byte, error) {
 		Schema: schemaVersion, ID: c.run.ID, BeganAt: moment(c.run.Began), State: c.State(),
 		Removed: removed.count, RemovedBytes: removed.bytes,
 		Restored: c.restored.count, RestoredBytes: c.restored.bytes, Purged: c.purged.count, PurgedBytes: c.purged.bytes,
-		Held: c.held.count, HeldBytes: c.held.bytes,
+		Held: c.held.count, HeldBytes: c.held.bytes, Stays: c.stays,
 	}
 	if c.held.count > 0 {
 		row.UntilAt = moment(c.run.Until)
@@ -188,13 +194,21 @@ func (c *runContext) InQuarantine() string { return orDash(c.held.short()) }
 
 // Until says how long that stays.
 func (c *runContext) Until() string {
+	until := "in " + units.HumanDuration(c.run.Until.Sub(c.now))
 	switch {
-	case c.held.count == 0 || c.run.Until.IsZero():
+	case c.held.count == 0:
+		return "-"
+	case c.stays == c.held.count:
+		return "kept"
+	case c.run.Until.IsZero():
 		return "-"
 	case !c.now.Before(c.run.Until):
-		return "the next prune"
+		until = "the next prune"
 	}
-	return "in " + units.HumanDuration(c.run.Until.Sub(c.now))
+	if c.stays > 0 {
+		until += fmt.Sprintf(", %d kept", c.stays)
+	}
+	return until
 }
 
 // UntilAt is when the next prune may free it, or "".

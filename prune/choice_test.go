@@ -55,7 +55,7 @@ func TestLimits(t *testing.T) {
 	} {
 		g, findings := stack()
 		plan := NewPlan(g, findings, Options{})
-		chosen := tc.limits.Choose(&plan)
+		chosen := tc.limits.Budget().Choose(&plan)
 		plan = NewPlan(g, findings, Options{Take: func(f *scan.Finding) bool { return chosen[f.Parts[0].Node] }})
 		assert.Equal(t, names(plan), tc.want, "%+v", tc.limits)
 	}
@@ -64,20 +64,20 @@ func TestLimits(t *testing.T) {
 	findings[1].Parts[0].Usage.Bytes = 100
 	other := finding(g, scan.TypeDownload, scan.Node{Kind: scan.KindDownload, Name: "tmp/x"})
 	plan := NewPlan(g, append(findings, other), Options{})
-	chosen := Limits{Space: 50}.Choose(&plan)
+	chosen := Limits{Space: 50}.Budget().Choose(&plan)
 	assert.Check(t, chosen[layer("2")] && chosen[other.Parts[0].Node] && len(chosen) == 2, "%v", chosen)
 	// What goes to quarantine frees nothing.
 	f := finding(g, scan.TypeRWLayer, scan.MountNode("overlay2", id), layer(id))
 	f.Parts[1].Usage = &scan.Usage{Bytes: 1000, Complete: true}
 	plan = NewPlan(g, append([]scan.Finding{f}, findings[2]), Options{})
-	assert.Equal(t, len(Limits{Free: 5}.Choose(&plan)), 2)
+	assert.Equal(t, len(Limits{Free: 5}.Budget().Choose(&plan)), 2)
 	// Nor does what waits for the daemon to stop.
 	_, findings = stack()
 	plan = NewPlan(g, findings, Options{})
 	for i := range plan.Steps {
 		plan.Steps[i].Remover = journal.Marker
 	}
-	assert.Equal(t, len(Limits{Free: 5}.Choose(&plan)), 3)
+	assert.Equal(t, len(Limits{Free: 5}.Budget().Choose(&plan)), 3)
 }
 
 // An orphan that does not go keeps what it needs: without that it would be

@@ -14,6 +14,28 @@ type KeepEntry struct {
 	Where   string // the list's file and line, or the setting
 }
 
+// About reports whether the entry names what a node is part of, by its id or
+// one of its names.
+func (e *KeepEntry) About(n Node, names ...string) bool {
+	return e.Matches(typesOf(n), base(n.Name), names...)
+}
+
+// typesOf are the types of findings that an object may be part of.
+func typesOf(n Node) []Type {
+	if n.Kind == KindLayer || n.Kind == KindPart {
+		return []Type{TypeLayer, TypeImageLayer, TypeRWLayer, TypeDownload}
+	}
+	return []Type{TypeOf(n)}
+}
+
+// By says in words that the entry keeps something.
+func (e *KeepEntry) By() string {
+	if e.Reason == "" {
+		return "kept by " + e.Where
+	}
+	return "kept by " + e.Where + ": " + Printable(e.Reason)
+}
+
 // How much of an id names it in a keep list: any beginning after a type. Without
 // one less is more likely meant as a name, and of a name that is no id even more
 // is needed.

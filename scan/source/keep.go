@@ -27,8 +27,8 @@ var Keep = &scan.Source{
 			if o.Kind == scan.KindMount {
 				names = append(names, g.TitleOf(scan.ContainerNode(path.Base(o.Name))))
 			}
-			if e := list.about(typesOf(o.Node), path.Base(o.Name), names...); e != nil {
-				g.Keep(o.Node, "kept by "+e.Where+why(e.Reason), e.Where)
+			if e := list.about(o.Node, names...); e != nil {
+				g.Keep(o.Node, e.By(), e.Where)
 				kept++
 			}
 		}
@@ -44,10 +44,10 @@ type keepList struct {
 }
 
 // about returns the first entry that is about a thing, or nil.
-func (l *keepList) about(types []scan.Type, id string, names ...string) *scan.KeepEntry {
+func (l *keepList) about(n scan.Node, names ...string) *scan.KeepEntry {
 	var first *scan.KeepEntry
 	for i := range l.entries {
-		if e := &l.entries[i]; (first == nil || !l.matched[i]) && e.Matches(types, id, names...) {
+		if e := &l.entries[i]; (first == nil || !l.matched[i]) && e.About(n, names...) {
 			l.matched[i] = true
 			if first == nil {
 				first = e
@@ -66,19 +66,4 @@ func (l *keepList) idle() []scan.KeepEntry {
 		}
 	}
 	return idle
-}
-
-// typesOf are the types of findings that an object may be part of.
-func typesOf(n scan.Node) []scan.Type {
-	if n.Kind == scan.KindLayer || n.Kind == scan.KindPart {
-		return []scan.Type{scan.TypeLayer, scan.TypeImageLayer, scan.TypeRWLayer, scan.TypeDownload}
-	}
-	return []scan.Type{scan.TypeOf(n)}
-}
-
-func why(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + scan.Printable(reason)
 }
