@@ -39,8 +39,8 @@ func newExportCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comma
 		Long: "Write images to a tar archive that docker load takes, from the layers on disk: also those\n" +
 			"of a storage driver that the daemon does not use any more, of a stopped daemon, or of a\n" +
 			"disk of another machine (--data-root). Each layer is the one that was pulled or built,\n" +
-			"byte by byte, or the export fails; of what a container wrote, files that no image can hold,\n" +
-			"such as sockets, are left out and named. Nothing in the data root is changed.\n\n" +
+			"byte by byte, or the export fails; of what a container wrote, what no image can hold,\n" +
+			"such as sockets and trusted attributes, is left out and named. Nothing in the data root is changed.\n\n" +
 			"An ID is that of an image, of an image-layer, or of a container, also of one that vanished\n" +
 			"(rw-layer) or is in quarantine: of it and what it wrote an image is made. An ID may be cut,\n" +
 			"and have its type before it: rw-layer:3f9c. A repository's name means all of its images." +

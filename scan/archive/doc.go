@@ -16,8 +16,10 @@
 // container saw. It is read twice: once for its digest and size and once to be
 // written. If it changed in between, that is an error.
 //
-// Not kept: sockets, access and change times, holes in sparse files, and names
-// that mean a removal in an archive (".wh.…"); what was left out is told.
+// Not kept: sockets, access and change times, holes in sparse files, names that
+// mean a removal in an archive (".wh.…"), and extended attributes but for those of
+// users, access control lists and capabilities; what was left out is told, but
+// for times, holes and the labels of security modules.
 //
 // # Hostile content
 //

@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,16 +38,21 @@ func readlink(dir int, base string) (string, error) {
 type attributes struct {
 	kept   map[string]string // as an archive has them
 	opaque bool              // a directory that hides what is below
+	lost   []string          // names of those that an archive does not have
 }
 
 // attributes reads those of an open file.
-func (k *walk) attributes(fd int) (attributes, error) {
+func (k *walk) attributes(fd int, name string) (attributes, error) {
 	var a attributes
 	marks := k.form.marks
 	if marks == nil {
 		marks = func(string) (attribute, error) { return anyones, nil }
 	}
-	return a, a.readAll(fd, marks)
+	err := a.readAll(fd, marks)
+	for _, lost := range a.lost {
+		k.leave(name, "its attribute "+lost)
+	}
+	return a, err
 }
 
 // An attribute is what one is to us.
@@ -57,10 +64,34 @@ const (
 	ignored                   // the driver's, of no use elsewhere
 )
 
-// overlays says what an attribute is to overlay drivers. One without which the
-// file cannot be told is an error (kernel fs/overlayfs, fuse-overlayfs main.c).
-func overlays(name string) (attribute, error) {
-	for _, prefix := range []string{"trusted.overlay.", "user.overlay.", "user.fuseoverlayfs."} {
+// overlayOwn says what an attribute is to the kernel's overlay here.
+func overlayOwn(name string) (attribute, error) { return kernelsOwn(withinNamespace())(name) }
+
+// kernelsOwn says what an attribute is to the kernel's overlay (fs/overlayfs):
+// its own are trusted ones, and within a user namespace, where nobody has those,
+// ones of users. Any others are of programs in the container, which may have
+// set what they liked.
+func kernelsOwn(withinNamespace bool) func(name string) (attribute, error) {
+	prefix := "trusted.overlay."
+	if withinNamespace {
+		prefix = "user.overlay."
+	}
+	return func(name string) (attribute, error) { return markOf(name, prefix) }
+}
+
+// fuseOwn says what an attribute is to fuse-overlayfs (main.c), which heeds
+// those of the kernel too.
+func fuseOwn(name string) (attribute, error) {
+	if name == "user.containers.override_stat" {
+		return ignored, fmt.Errorf("has %s: its owner is kept there, and an image cannot say so", name)
+	}
+	return markOf(name, "trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.")
+}
+
+// markOf says what an attribute is to a driver whose own begin so. One without
+// which the file cannot be told is an error.
+func markOf(name string, prefixes ...string) (attribute, error) {
+	for _, prefix := range prefixes {
 		key, ok := strings.CutPrefix(name, prefix)
 		switch {
 		case !ok:
@@ -72,11 +103,16 @@ func overlays(name string) (attribute, error) {
 		}
 		return ignored, nil
 	}
-	if name == "user.containers.override_stat" {
-		return ignored, fmt.Errorf("has %s: its owner is kept there, and an image cannot say so", name)
-	}
 	return anyones, nil
 }
+
+// withinNamespace reports whether we are in another user namespace than the
+// machine's first, as a rootless daemon is: that alone has all ids, as they are.
+// A rootless data root that is seen from outside is refused: see ownersOf.
+var withinNamespace = sync.OnceValue(func() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Join(strings.Fields(string(text)), " ") != "0 0 4294967295"
+})
 
 // readAll reads what an archive keeps: what users and their programs set.
 func (a *attributes) readAll(fd int, what func(name string) (attribute, error)) error {
@@ -89,7 +125,13 @@ func (a *attributes) readAll(fd int, what func(name string) (attribute, error)) 
 		if err != nil {
 			return err
 		}
-		if is == ignored || is == anyones && !lasting(name) {
+		if is == ignored {
+			continue
+		}
+		if is == anyones && !lasting(name) {
+			if !labelled(name) {
+				a.lost = append(a.lost, name)
+			}
 			continue
 		}
 		value, err := getAttribute(fd, name)
@@ -111,6 +153,16 @@ func (a *attributes) readAll(fd int, what func(name string) (attribute, error)) 
 // lasting reports whether an attribute belongs to a file wherever it is.
 func lasting(name string) bool {
 	return strings.HasPrefix(name, "user.") || name == "security.capability" || strings.HasPrefix(name, "system.posix_acl_")
+}
+
+// labelled reports whether an attribute is one that the machine's kernel gives to
+// files by itself, as a security module of its.
+func labelled(name string) bool {
+	switch name {
+	case "security.selinux", "security.ima", "security.evm", "security.apparmor":
+		return true
+	}
+	return strings.HasPrefix(name, "security.SMACK64")
 }
 
 func listAttributes(fd int) ([]string, error) {

@@ -34,7 +34,9 @@ func newReader(context.Context, int, int64) *reader { return nil }
 
 func (*reader) close() {}
 
-func overlays(string) (attribute, error) { return 0, errors.ErrUnsupported }
+func overlayOwn(string) (attribute, error) { return 0, errors.ErrUnsupported }
+
+func fuseOwn(string) (attribute, error) { return 0, errors.ErrUnsupported }
 
 func (w *Written) archive(context.Context, io.Writer) ([]string, error) {
 	return nil, fmt.Errorf("%s: %w", w.name, errors.ErrUnsupported)

@@ -37,6 +37,7 @@ type walk struct {
 	links map[inode]string // files with several links that were met
 	buf   []byte
 	left  []string
+	more  int // that were left out
 }
 
 type inode struct{ device, number uint64 }
@@ -48,6 +49,9 @@ func (w *Written) archive(ctx context.Context, to io.Writer) ([]string, error) {
 	if err := k.dir("."); err != nil {
 		return nil, err
 	}
+	if k.more > 0 {
+		k.left = append(k.left, fmt.Sprintf("and %d more", k.more))
+	}
 	return k.left, k.out.Close()
 }
 
@@ -57,9 +61,11 @@ func (k *walk) fail(name string, err error) error {
 }
 
 func (k *walk) leave(name, why string) {
-	if len(k.left) < maxLeftOut {
-		k.left = append(k.left, beneath.Shown(name)+": "+why)
+	if len(k.left) == maxLeftOut {
+		k.more++
+		return
 	}
+	k.left = append(k.left, beneath.Shown(name)+": "+why)
 }
 
 // dir writes a directory and all that is below.
@@ -102,7 +108,7 @@ func (k *walk) entries(fd int, name string) (below []string, err error) {
 	if err != nil {
 		return nil, k.fail(name, err)
 	}
-	attrs, err := k.attributes(fd)
+	attrs, err := k.attributes(fd, name)
 	if err != nil {
 		return nil, k.fail(name, err)
 	}
@@ -253,7 +259,7 @@ func (k *walk) file(dir int, base string, h *tar.Header, st *unix.Stat_t) error 
 	if k.elsewhere(&on) {
 		return k.fail(h.Name, unix.EXDEV)
 	}
-	attrs, err := k.attributes(fd)
+	attrs, err := k.attributes(fd, h.Name)
 	if err != nil {
 		return k.fail(h.Name, err)
 	}

@@ -110,6 +110,20 @@ func TestArchive(t *testing.T) {
 				`5 "./" 755`, `2 "e" 777 -> .`, `0 "h" 644 "one two" user.c="d"`, `3 "n" 644`, `6 "p" 600`,
 				`2 "s" 777 -> ../../etc/shadow`, `1 "s2" 777 -> s`, `5 "d/" 755 user.a="b"`, `1 "d/f" 644 -> h`,
 			},
+			left: []string{"h: its attribute trusted.secret"},
+		},
+		{
+			name: "what programs set in a container", driver: "overlay2",
+			tree: []string{
+				"dir o", "attr o user.overlay.opaque y", "dir r", "attr r user.overlay.redirect /x", "file w", "attr w user.overlay.whiteout y",
+				"file c", "attr c user.containers.override_stat 1:2:3", "dir q", "attr q user.fuseoverlayfs.opaque y", "file s", "attr s security.mine z",
+				"attr s security.selinux system_u:object_r:x_t",
+			},
+			want: []string{
+				`5 "./" 755`, `0 "c" 644 user.containers.override_stat="1:2:3"`, `0 "s" 644`, `0 "w" 644 user.overlay.whiteout="y"`,
+				`5 "o/" 755 user.overlay.opaque="y"`, `5 "q/" 755 user.fuseoverlayfs.opaque="y"`, `5 "r/" 755 user.overlay.redirect="/x"`,
+			},
+			left: []string{"s: its attribute security.mine"},
 		},
 		{
 			name: "what overlay removed", driver: "overlay2",
@@ -197,6 +211,34 @@ func TestArchiveElsewhere(t *testing.T) {
 		_, _, err := archived(t, dir, forms["fuse-overlayfs"])
 		assert.ErrorContains(t, err, "layer/d: has "+attr)
 	}
+}
+
+// In a user namespace the kernel's overlay marks its files by other names, and
+// those that it has elsewhere mean nothing.
+func TestOverlayMarks(t *testing.T) {
+	for name, want := range map[string][2]attribute{
+		"trusted.overlay.opaque": {isOpaque, anyones}, "trusted.overlay.impure": {ignored, anyones},
+		"user.overlay.opaque": {anyones, isOpaque}, "user.overlay.impure": {anyones, ignored}, "user.fuseoverlayfs.opaque": {anyones, anyones},
+	} {
+		for i, within := range []bool{false, true} {
+			is, err := kernelsOwn(within)(name)
+			assert.NilError(t, err)
+			assert.Equal(t, is, want[i], "%s %v", name, within)
+		}
+	}
+	_, err := kernelsOwn(true)("user.overlay.redirect")
+	assert.ErrorContains(t, err, "has user.overlay.redirect")
+}
+
+// However many files are left out, it is told how many.
+func TestArchiveLeavesOutMany(t *testing.T) {
+	dir := workDir(t)
+	for i := range maxLeftOut + 3 {
+		grow(t, dir, fmt.Sprintf("socket s%04d", i))
+	}
+	_, left := read(t, dir, "overlay2")
+	assert.Equal(t, len(left), maxLeftOut+1)
+	assert.Equal(t, left[maxLeftOut], "and 3 more")
 }
 
 // Nothing of another mount is read, be it a directory or a file.

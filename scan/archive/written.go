@@ -44,9 +44,9 @@ type form struct {
 // forms are those of the drivers whose written layers can be read.
 var forms = map[string]form{
 	"aufs":           {names: true, own: true},
-	"overlay":        {dir: "upper", devices: true, marks: overlays},
-	"overlay2":       {dir: "diff", devices: true, marks: overlays},
-	"fuse-overlayfs": {dir: "diff", devices: true, names: true, marks: overlays},
+	"overlay":        {dir: "upper", devices: true, marks: overlayOwn},
+	"overlay2":       {dir: "diff", devices: true, marks: overlayOwn},
+	"fuse-overlayfs": {dir: "diff", devices: true, names: true, marks: fuseOwn},
 	"vfs":            {whole: true},
 	"btrfs":          {whole: true},
 }
