@@ -37,8 +37,9 @@ func newCheckCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 			"--repair sets aside records whose data is gone, so that a pull or a load of the same\n" +
 			"image heals it; restore brings them back. What the daemon has in memory it does not\n" +
 			"touch: for most of it Docker must be stopped, and --data-root says where it was.\n\n" +
-			"Data without records are orphans: ls lists them." +
-			exitHelp(exitDone, exitError, exitFound, exitUnsure, exitPartly, exitBusy, exitUsage, exitInterrupted),
+			"Data without records are orphans that no daemon knows of. ls lists them, and what has a\n" +
+			"record and is only not used: a volume, an image's layer. That is no damage." +
+			exitHelpOf(checkMeanings, exitDone, exitError, exitFound, exitUnsure, exitPartly, exitBusy, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,6 +62,12 @@ func newCheckCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 	f.StringVar(&options.format, "format", "", `Format of the output: "json"`)
 	completeFlag(cmd, "format", fixed(formatter.JSONFormatKey))
 	return cmd
+}
+
+// checkMeanings are what check means by statuses that others have too.
+var checkMeanings = map[int]string{
+	exitFound:  "damage was found, or data without records",
+	exitUnsure: "no damage, but something could not be read, or contradicts something",
 }
 
 // check finds what cannot be meant together.
@@ -105,15 +112,15 @@ type checkup struct {
 	root    string
 	command string // how to call docker orphans on it
 	damages []damage
-	doubts  []scan.Doubt // what could not be read, or contradicts something
-	orphans int
-	healthy int // what is in use, for a person
+	doubts  []scan.Doubt      // what could not be read, or contradicts something
+	orphans map[scan.Type]int // data without records
+	healthy int               // what is in use, for a person
 }
 
 // status is how check exits.
 func (c *checkup) status() error {
 	switch {
-	case len(c.damages) > 0 || c.orphans > 0:
+	case len(c.damages) > 0 || len(c.orphans) > 0:
 		return silentExit(exitFound)
 	case len(c.doubts) > 0:
 		return silentExit(exitUnsure)
@@ -131,7 +138,7 @@ type damage struct {
 // checkup looks for damage in what was scanned. What nothing in use needs
 // breaks nothing, unless it is a record that is in the way of a pull.
 func (l *look) checkup() *checkup {
-	c := &checkup{root: l.in.DataRoot, command: commandOn(l.in)}
+	c := &checkup{root: l.in.DataRoot, command: commandOn(l.in), orphans: map[scan.Type]int{}}
 	for _, d := range l.graph.Doubts {
 		if l.idle(d) {
 			continue
@@ -143,7 +150,8 @@ func (l *look) checkup() *checkup {
 	index := whose.NewIndex(l.in, l.graph, l.findings, nil)
 	for _, b := range scan.Breaks(l.graph) {
 		d := damage{Break: b, fails: index.Broken(b)}
-		record := b.Node.Kind == scan.KindBuild || b.Node.Kind == scan.KindVolume || b.Node.Kind != scan.KindLink && l.graph.Object(b.Node) != nil
+		record := slices.Contains([]scan.Kind{scan.KindBuild, scan.KindImage, scan.KindVolume}, b.Node.Kind) ||
+			b.Node.Kind != scan.KindLink && l.graph.Object(b.Node) != nil
 		if !record && !d.needed() {
 			continue
 		}
@@ -151,10 +159,10 @@ func (l *look) checkup() *checkup {
 		c.damages = append(c.damages, d)
 	}
 	for _, f := range l.findings {
-		switch f.Verdict {
-		case scan.Orphan:
-			c.orphans++
-		case scan.Used:
+		switch {
+		case f.Verdict == scan.Orphan && f.Recordless():
+			c.orphans[f.Type]++
+		case f.Verdict == scan.Used:
 			c.healthy++
 		}
 	}
@@ -169,17 +177,24 @@ func (l *look) idle(d scan.Doubt) bool {
 	})
 }
 
-// name is what a damage is about: a path below the data root, or a build record.
+// name is what a damage is about: a path below the data root, a build record or
+// a tag.
 func (d *damage) name() string {
-	if d.Node.Kind == scan.KindBuild {
+	switch d.Node.Kind {
+	case scan.KindBuild:
 		return "build record " + d.Node.Name
+	case scan.KindImage:
+		return "tag " + d.Node.Name
 	}
 	return d.Node.Name
 }
 
-// path is the absolute path of what a damage is about; "" of a build record.
+// isPath reports whether it is a path.
+func (d *damage) isPath() bool { return d.Node.Kind != scan.KindBuild && d.Node.Kind != scan.KindImage }
+
+// path is the absolute path of what a damage is about; "" of what has none.
 func (d *damage) path(root string) string {
-	if d.Node.Kind == scan.KindBuild {
+	if !d.isPath() {
 		return ""
 	}
 	return filepath.Join(root, d.Node.Name)
@@ -194,6 +209,8 @@ func (d *damage) remedy(index *whose.Index, root string) string {
 	switch d.Node.Kind {
 	case scan.KindBuild:
 		return "docker builder prune --all drops the record; then build again"
+	case scan.KindImage:
+		return "pull or build it again"
 	case scan.KindRecord:
 		return "check --repair sets it aside, unless a container needs it; then pull or load the image again"
 	case scan.KindLink:
@@ -240,13 +257,29 @@ func (c *checkup) text() string {
 			fmt.Fprintf(&b, "  helps:  %s\n", scan.Printable(d.Hint))
 		}
 	}
-	if c.orphans > 0 {
-		fmt.Fprintf(&b, "Data without records: %s (%s ls)\n", count(c.orphans, "orphan"), c.command)
+	if len(c.orphans) > 0 {
+		fmt.Fprintf(&b, "Data without records: %s (%s ls)\n", strings.Join(c.kinds(), ", "), c.command)
 	}
 	if b.Len() == 0 {
 		return fmt.Sprintf("No damage: %s in use, each with its data.\n", count(c.healthy, "thing"))
 	}
 	return b.String()
+}
+
+// kinds counts the data without records, by type.
+func (c *checkup) kinds() []string {
+	var kinds []string
+	for i := range scan.Contracts {
+		noun := nounOf(scan.Contracts[i].Type)
+		switch n := c.orphans[scan.Contracts[i].Type]; n {
+		case 0:
+		case 1:
+			kinds = append(kinds, "1 "+noun.one)
+		default:
+			kinds = append(kinds, fmt.Sprintf("%d %s", n, noun.many))
+		}
+	}
+	return kinds
 }
 
 func count(n int, what string) string {
@@ -272,19 +305,20 @@ func (d *damage) failing() []string {
 // changes Schema.
 type checkJSON struct {
 	Schema int
-	Kind   string   // "damage", "unsure" or "orphans"
-	Path   string   // absolute; "" of orphans, and of what is no file
-	What   string   // what is wrong
-	Fails  []string // what fails because of it
-	Helps  string   // what a person can do; "" if that is not known
-	Count  int      // of orphans
+	Kind   string            // "damage", "unsure" or "orphans"
+	Path   string            // absolute; "" of orphans, and of what is no file
+	What   string            // what is wrong
+	Fails  []string          // what fails because of it
+	Helps  string            // what a person can do; "" if that is not known
+	Count  int               // of orphans: data without records
+	Types  map[scan.Type]int // those by type
 }
 
 func (c *checkup) writeJSON(w io.Writer) error {
 	var rows []checkJSON
 	for _, d := range c.damages {
 		what := d.What
-		if d.Node.Kind == scan.KindBuild {
+		if !d.isPath() {
 			what = d.name() + ": " + what
 		}
 		rows = append(rows, checkJSON{
@@ -294,11 +328,18 @@ func (c *checkup) writeJSON(w io.Writer) error {
 	for _, d := range c.doubts {
 		rows = append(rows, checkJSON{Kind: "unsure", What: d.String(), Fails: []string{}, Helps: d.Hint})
 	}
-	if c.orphans > 0 {
-		rows = append(rows, checkJSON{Kind: "orphans", What: "data without records", Fails: []string{}, Helps: c.command + " ls", Count: c.orphans})
+	if len(c.orphans) > 0 {
+		row := checkJSON{Kind: "orphans", What: "data without records", Fails: []string{}, Helps: c.command + " ls", Types: c.orphans}
+		for _, n := range c.orphans {
+			row.Count += n
+		}
+		rows = append(rows, row)
 	}
 	for _, row := range rows {
 		row.Schema = schemaVersion
+		if row.Types == nil {
+			row.Types = map[scan.Type]int{}
+		}
 		raw, err := safeJSON(json.Marshal(row))
 		if err != nil {
 			return err

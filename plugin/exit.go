@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,8 @@ var exitMeanings = []struct {
 }{
 	{exitDone, "done, or nothing to do"},
 	{exitError, "an error"},
-	{exitFound, "with --exit-code: orphans were found; of check: damage"},
-	{exitUnsure, "with --exit-code: no orphan, but something could not be judged; of check: could not be read"},
+	{exitFound, "with --exit-code: orphans were found"},
+	{exitUnsure, "with --exit-code: no orphan, but something could not be judged"},
 	{exitPartly, "done in part: the messages say what was left"},
 	{exitBusy, "another run is going on"},
 	{exitUsage, "wrong usage: an unknown command, flag, filter or template"},
@@ -42,12 +43,15 @@ var exitMeanings = []struct {
 }
 
 // exitHelp is the part of a command's help that lists what it exits with.
-func exitHelp(statuses ...int) string {
+func exitHelp(statuses ...int) string { return exitHelpOf(nil, statuses...) }
+
+// exitHelpOf is exitHelp of a command of which some statuses mean something else.
+func exitHelpOf(own map[int]string, statuses ...int) string {
 	var b strings.Builder
 	b.WriteString("\n\nExit Status:\n")
 	for _, row := range exitMeanings {
 		if slices.Contains(statuses, row.status) {
-			fmt.Fprintf(&b, "  %-4d %s\n", row.status, row.meaning)
+			fmt.Fprintf(&b, "  %-4d %s\n", row.status, cmp.Or(own[row.status], row.meaning))
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")

@@ -34,6 +34,9 @@ func Breaks(g *Graph) []Break {
 	for _, name := range g.Host.LostVolumes {
 		add(VolumeNode(name), "is gone, and volumes/metadata.db lists it")
 	}
+	for _, l := range g.Host.LostImages {
+		add(l.Node, l.What)
+	}
 	for _, l := range g.Host.LostBuilds {
 		if g.sureOfAll() { // which backend would have it is not known
 			add(l.Node, l.What)

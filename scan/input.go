@@ -234,6 +234,9 @@ type Host struct {
 	LostVolumes []string `json:"lostVolumes,omitempty"`
 	// LostBuilds are build records whose data is gone. Nothing is judged by them.
 	LostBuilds []Loss `json:"lostBuilds,omitempty"`
+	// LostImages are tags of images whose config is gone; LostTags has those too
+	// of which that is not sure. Nothing is judged by them.
+	LostImages []Loss `json:"lostImages,omitempty"`
 	// LostTags are images that a tag or a container names and whose config
 	// is gone.
 	LostTags []string `json:"lostTags,omitempty"`

@@ -239,6 +239,9 @@ func (db *imageDB) tag(tag, id string) {
 	}
 	if _, err := db.in.Tree.Stat(db.configName(id)); err != nil { // lost, or perhaps lost
 		db.g.Host.LostTags = append(db.g.Host.LostTags, "tag "+tag)
+		if record := (scan.Node{Kind: scan.KindRecord, Name: db.configName(id)}); errors.Is(err, fs.ErrNotExist) && db.g.Object(record) == nil {
+			db.g.Host.LostImages = append(db.g.Host.LostImages, scan.Loss{Node: scan.ImageNode(tag), What: "its image is gone"})
+		}
 	}
 }
 

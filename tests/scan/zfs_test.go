@@ -96,5 +96,7 @@ func TestNoDatasetsIsNoLoss(t *testing.T) {
 	assert.Assert(t, len(want.DriverLayers) > 0)
 	c.Pools.Err = fmt.Errorf("zfs: %w", tool.ErrMissing)
 	g, _ := testkit.Judge(t, c)
-	assert.DeepEqual(t, scan.Breaks(g), []scan.Break(nil))
+	for _, b := range scan.Breaks(g) {
+		assert.Equal(t, b.Node.Kind, scan.KindImage, "%s: %s", b.Node, b.What) // a tag, whose image is lost
+	}
 }
