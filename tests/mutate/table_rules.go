@@ -23,7 +23,7 @@ var witnesses = []mutation{
 	{12, "a daemon that does not own the root", "scan/locate/locate.go", "if !listens {", "if !listens && false {"},
 	{12, "the root of another engine", "scan/locate/locate.go", "info.Since(23, 0) && strings", "info.Since(99, 0) && strings"},
 	{2, "an engine before 23 that another's id lies beside", "scan/locate/locate.go", "info.Since(23, 0) && strings", "strings"},
-	{12, "a root in use, offline", "scan/locate/locate.go", "if owner := in.Host.Owner; owner != nil {\n\t\terr := refuse", "if owner := in.Host.Owner; owner != nil && false {\n\t\terr := refuse"},
+	{12, "a root in use, offline", "scan/locate/locate.go", "if owner := in.Host.Owner; owner != nil {\n\t\twhy,", "if owner := in.Host.Owner; owner != nil && false {\n\t\twhy,"},
 	{12, "a daemon that is only starting", "scan/source/processes_daemons.go", "if uses || err != nil && !process.Gone(err) {", "if uses && false {"},
 	{12, "a daemon of which it cannot be told", "scan/source/processes_daemons.go", "if uses || err != nil && !process.Gone(err) {", "if uses {"},
 	{12, "a daemon with user namespaces", "scan/source/processes_daemons.go", "dockerd.IsRemapped(base) {", "dockerd.IsRemapped(base) && false {"},
