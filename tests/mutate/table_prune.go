@@ -29,4 +29,8 @@ var removals = []mutation{
 	{8, "by what its medium knows a thing at a look", "prune/verify.go", " || (stamps || bare(s)) && !sameHandle(f.Parts[at], o)", ""},
 	{11, "a snapshot of a dataset that is not Docker's", "prune/datasets.go", "if !zfs.IsDockers(s.Name[len(is.Name)+1:]) {", "if false {"},
 	{16, "what was cloned of a dataset that goes", "prune/datasets.go", "if len(s.Clones) > 0 {", "if false {"},
+	{7, "a registered layer that comes back beside a daemon", "prune/records.go", "s.Type == scan.TypeImageLayer && r.Volumes != nil {", "s.Type == scan.TypeImageLayer && false {"},
+	{10, "the data root's own directory, before the first act", "prune/take.go", "{journal.Runs, journal.Dir, \".\"}", "{journal.Runs, journal.Dir}"},
+	{11, "an old run that brought something back", "prune/forget.go", "run.Restored(s.ID) || ", ""},
+	{16, "an old run that took what a doubt was about", "prune/forget.go", "len(s.Shields) > 0 || ", ""},
 }
