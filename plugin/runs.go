@@ -34,7 +34,8 @@ func newRunsCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Command
 		Short: "List what prune and rm have done",
 		Long: "List what prune and rm have done, the last run first: what they removed, and what of\n" +
 			"that was restored, was purged, or is in quarantine still. Until when says \"kept\" of\n" +
-			"what a keep list names, or pruneFilters in config.json leave. It works without a daemon too, with --data-root." +
+			"what a keep list names, or pruneFilters in config.json leave. A run of which nothing\n" +
+			"is left is listed for 90 days. It works without a daemon too, with --data-root." +
 			exitHelp(exitDone, exitError, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
