@@ -107,7 +107,12 @@ func staying(dockerCLI command.Cli, global *globalOptions, in *scan.Input) func(
 	if filter == nil {
 		filter = &pruneFilter{}
 	}
-	return func(h prune.Held) string { return staysFor(h, list, filter, &in.Host) }
+	return func(h prune.Held) string {
+		if !h.Run.Until.IsZero() && !h.Expires() {
+			return "not back yet"
+		}
+		return staysFor(h, list, filter, &in.Host)
+	}
 }
 
 // checkRunFormat tries a format on a run of our own making, so that a mistyped

@@ -8,18 +8,22 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
+// Expires reports whether time alone frees it. It does not free what the user
+// asked to have back, and is not back yet; nor what was to be put back and could
+// not be, for nobody looked at it again once it was taken (rule 15).
+func (h Held) Expires() bool {
+	return h.Run.Taken(h.Step.ID) && !h.Run.Restored(h.Step.ID) && !h.Run.Until.IsZero()
+}
+
 // Expired are those of the quarantine whose time has come, and that can go as
-// things are: a thin device or a dataset only while no daemon runs. What the user
-// asked to have back, and is not back yet, never is; nor is what was to be put
-// back and could not be, for nobody looked at it again once it was taken (rule 15).
+// things are: a thin device or a dataset only while no daemon runs.
 func Expired(held []Held, now time.Time, online bool) []Held {
 	var due []Held
 	for _, h := range held {
 		if online && slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return o.Medium.Apart() }) {
 			continue
 		}
-		over := !h.Run.Until.IsZero() && !now.Before(h.Run.Until)
-		if over && h.Run.Taken(h.Step.ID) && !h.Run.Restored(h.Step.ID) || h.Run.Purged(h.Step.ID) {
+		if h.Expires() && !now.Before(h.Run.Until) || h.Run.Purged(h.Step.ID) {
 			due = append(due, h)
 		}
 	}
