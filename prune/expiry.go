@@ -74,7 +74,7 @@ func (h Held) KeptBy(list []scan.KeepEntry) string {
 	for i := range list {
 		e := &list[i]
 		named := e.Matches([]scan.Type{h.Step.Type}, h.Step.Finding, scan.Short(h.Step.Finding))
-		if named || slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return e.About(o.Node, scan.Short(o.Name)) }) {
+		if named || slices.ContainsFunc(h.Step.Objects, func(o *scan.Object) bool { return e.About(o, scan.Short(o.Name)) }) {
 			return e.By()
 		}
 	}

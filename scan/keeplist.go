@@ -14,10 +14,10 @@ type KeepEntry struct {
 	Where   string // the list's file and line, or the setting
 }
 
-// About reports whether the entry names what a node is part of, by its id or
-// one of its names.
-func (e *KeepEntry) About(n Node, names ...string) bool {
-	return e.Matches(typesOf(n), base(n.Name), names...)
+// About reports whether the entry names what an object is part of, by its id, one
+// of these names, or that of the image that it was of.
+func (e *KeepEntry) About(o *Object, names ...string) bool {
+	return e.Matches(typesOf(o.Node), base(o.Name), append(names, o.imageNames()...)...)
 }
 
 // typesOf are the types of findings that an object may be part of.
@@ -25,7 +25,33 @@ func typesOf(n Node) []Type {
 	if n.Kind == KindLayer || n.Kind == KindPart {
 		return []Type{TypeLayer, TypeImageLayer, TypeRWLayer, TypeDownload}
 	}
+	if n.Kind == KindVolume {
+		return []Type{TypeVolume, TypeOf(n)} // a builder's is a volume too
+	}
 	return []Type{TypeOf(n)}
+}
+
+// imageNames are the names of the image that an object was of, as far as that is
+// known and people are told ("container 3f9c… of app:1"): with its tag and
+// without, and as the docker CLI shows them.
+func (o *Object) imageNames() []string {
+	_, image, ok := strings.Cut(o.Note().Was, " of ")
+	if !ok {
+		image, ok = strings.CutPrefix(o.Note().Was, "image ")
+	}
+	if !ok || strings.Contains(image, " ") {
+		return nil
+	}
+	names := []string{image}
+	if at := strings.LastIndexByte(image, ':'); at > strings.LastIndexByte(image, '/') {
+		names = append(names, image[:at])
+	}
+	for _, name := range names {
+		if short, ok := strings.CutPrefix(name, "docker.io/"); ok {
+			names = append(names, short, strings.TrimPrefix(short, "library/"))
+		}
+	}
+	return names
 }
 
 // By says in words that the entry keeps something.

@@ -7,8 +7,9 @@
 //
 // A pattern is an id, its beginning (of any length after TYPE:, else of 4
 // characters or more), or a name, with the wildcards *, ? and […]. It is matched
-// against ids, and against the names of containers, images and volumes. What
-// matches is kept, with all that it needs.
+// against ids, and against the names of containers and volumes, and of the image
+// that something was of, as ls tells it. What matches is kept, with all that it
+// needs.
 //
 // What is before a colon and is no type belongs to an image's name, as in app:1;
 // but a type that is mistyped is an error, for the line would keep nothing.

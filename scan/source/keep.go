@@ -27,7 +27,7 @@ var Keep = &scan.Source{
 			if o.Kind == scan.KindMount {
 				names = append(names, g.TitleOf(scan.ContainerNode(path.Base(o.Name))))
 			}
-			if e := list.about(o.Node, names...); e != nil {
+			if e := list.about(o, names...); e != nil {
 				g.Keep(o.Node, e.By(), e.Where)
 				kept++
 			}
@@ -44,10 +44,10 @@ type keepList struct {
 }
 
 // about returns the first entry that is about a thing, or nil.
-func (l *keepList) about(n scan.Node, names ...string) *scan.KeepEntry {
+func (l *keepList) about(o *scan.Object, names ...string) *scan.KeepEntry {
 	var first *scan.KeepEntry
 	for i := range l.entries {
-		if e := &l.entries[i]; (first == nil || !l.matched[i]) && e.About(n, names...) {
+		if e := &l.entries[i]; (first == nil || !l.matched[i]) && e.About(o, names...) {
 			l.matched[i] = true
 			if first == nil {
 				first = e
