@@ -82,8 +82,18 @@ func (r *removal) pinned(ctx context.Context) ([]*scan.Finding, error) {
 	return pinned, r.seen.measure(ctx, pinned, r.progress)
 }
 
-// report prints what came of it.
+// report prints what came of it. If that fails it is said on standard error
+// where what is in quarantine is.
 func (r *removal) report(a *aftermath) error {
+	err := r.print(a)
+	var failed *outputError
+	if errors.As(err, &failed) {
+		_, _ = fmt.Fprint(r.cli.Err(), a.text())
+	}
+	return err
+}
+
+func (r *removal) print(a *aftermath) error {
 	if r.options.format != "" {
 		return r.writeJSON(a)
 	}

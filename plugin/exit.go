@@ -33,7 +33,7 @@ var exitMeanings = []struct {
 	meaning string
 }{
 	{exitDone, "done, or nothing to do"},
-	{exitError, "an error"},
+	{exitError, "an error, also if the output cannot be written"},
 	{exitFound, "with --exit-code: orphans were found"},
 	{exitUnsure, "with --exit-code: no orphan, but something could not be judged"},
 	{exitPartly, "done in part: the messages say what was left"},

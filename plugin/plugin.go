@@ -39,7 +39,8 @@ func Main() int {
 	otel.SetErrorHandler(debug.OTELErrorHandler)
 	ctx, end := interruptible(context.Background())
 	defer end()
-	dockerCLI, err := command.NewDockerCli(command.WithBaseContext(ctx))
+	out := &output{}
+	dockerCLI, err := command.NewDockerCli(command.WithBaseContext(ctx), toStandardOutput(out))
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		return exitError
@@ -49,7 +50,7 @@ func Main() int {
 	} else {
 		err = runPlugin(ctx, end, dockerCLI)
 	}
-	return exit(dockerCLI.Err(), err)
+	return exit(dockerCLI.Err(), out.with(err))
 }
 
 // runPlugin runs as "docker orphans". It is what plugin.Run does, but leaves

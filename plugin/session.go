@@ -41,8 +41,10 @@ const lockPoll = 250 * time.Millisecond
 
 // session locates the data root, locks it, keeps daemons away from it if none
 // runs, sees that nobody works with it then, and ends what an interrupted run
-// began. The caller closes it.
+// began. Who reads what is printed cannot end it by going away. The caller
+// closes it.
 func (o *globalOptions) session(ctx context.Context, dockerCLI command.Cli, p *progress, options sessionOptions) (_ *session, err error) {
+	outliveReaders()
 	in, closeRoot, err := o.locate(ctx, dockerCLI)
 	if err != nil {
 		return nil, err

@@ -12,8 +12,13 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
-// templateError is a mistake in --format.
+// templateError is a mistake in --format, unless it is standard output that
+// failed.
 func templateError(err error) error {
+	var failed *outputError
+	if errors.As(err, &failed) {
+		return err
+	}
 	if !strings.Contains(err.Error(), "template parsing error") {
 		err = errors.New("template parsing error: " + err.Error())
 	}

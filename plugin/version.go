@@ -57,7 +57,7 @@ func newVersionCommand(dockerCLI command.Cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "version [OPTIONS]",
 		Short:             "Show the version of this program",
-		Long:              "Show the version of this program. No daemon is asked." + exitHelp(exitDone, exitUsage),
+		Long:              "Show the version of this program. No daemon is asked." + exitHelp(exitDone, exitError, exitUsage),
 		Args:              usage(cli.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {

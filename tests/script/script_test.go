@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 			}
 			os.Exit(plugin.Main())
 		},
-		"fakedockerd": testkit.FakeDockerd,
+		"fakedockerd":  testkit.FakeDockerd,
+		"nobody-reads": nobodyReads,
 	})
 }
 
