@@ -250,6 +250,21 @@ func (r *Runner) recoverLinked(ctx context.Context, run *journal.Run, s *Step) (
 	return Outcome{Step: s.ID, End: journal.PutBack, Reason: "the run was interrupted"}, r.unlinkCopy(run.ID, s)
 }
 
+// recoverHanded says what became of a volume that the daemon was to remove for
+// good. It may be at it.
+func (r *Runner) recoverHanded(ctx context.Context, run *journal.Run, s *Step) Outcome {
+	why := "the run was interrupted"
+	if !run.Done && s.Volume != nil && r.stands(s) {
+		if err := r.idle(ctx, s.Volume.Name); err != nil {
+			why += ": the daemon does not say what became of it: " + scan.Printable(err.Error())
+		}
+	}
+	if s.Volume != nil && !r.stands(s) {
+		return Outcome{Step: s.ID, End: journal.Freed, Bytes: Bytes(s)}
+	}
+	return Outcome{Step: s.ID, End: journal.Skipped, Reason: why}
+}
+
 // leftOver reports whether a run that has ended could not end a step.
 func leftOver(run *journal.Run, s *Step) bool {
 	return slices.ContainsFunc(run.Outcomes, func(o Outcome) bool { return o.Step == s.ID && o.End == journal.Left })

@@ -94,8 +94,11 @@ func (r *Runner) recoverStep(ctx context.Context, run *journal.Run, s *Step) (Ou
 	if s.Marker != "" {
 		return o, r.withdraw(s)
 	}
-	if s.Remover == journal.Link {
+	switch s.Remover {
+	case journal.Link:
 		return r.recoverLinked(ctx, run, s)
+	case journal.Daemon:
+		return r.recoverHanded(ctx, run, s), nil
 	}
 	freed := run.Taken(s.ID) && !s.Waits() || run.Purged(s.ID)
 	var awake error

@@ -78,6 +78,8 @@ func (d *volumeDaemon) MakeVolume(_ context.Context, v journal.Volume) error {
 	})
 }
 
+func (d *volumeDaemon) remove(name string) error { return d.RemoveVolume(context.Background(), name) }
+
 func (d *volumeDaemon) RemoveVolume(_ context.Context, name string) error {
 	return d.do("remove volume "+name, func() error {
 		if err := os.RemoveAll(filepath.Join(d.w.Dir, "volumes", name)); err != nil {
@@ -508,6 +510,33 @@ func TestVolumePurged(t *testing.T) {
 	held, err := w.runner(w.disk()).Held()
 	assert.NilError(t, err)
 	assert.Equal(t, len(held), 0)
+}
+
+// A run that ends while the daemon removes a volume for good says what became of
+// that.
+func TestVolumePurgedInterrupted(t *testing.T) {
+	for name, c := range map[string]struct {
+		remove func(d *volumeDaemon, name string) error
+		end    journal.End
+	}{
+		"gone":      {(*volumeDaemon).remove, journal.Freed},
+		"not begun": {func(*volumeDaemon, string) error { return nil }, journal.Skipped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "overlay2", leakyVolumes)
+			plan, owner := w.plan(prune.Options{Purge: true, Take: takeOnly(w.anonymous())})
+			r := w.runner(w.disk())
+			r.Volumes = &otherRemoval{r.Volumes.(*volumeDaemon), func(d *volumeDaemon, name string) error {
+				_ = c.remove(d, name)
+				panic(crash{})
+			}}
+			assert.Assert(t, dies(func() { _, _ = r.Execute(t.Context(), plan, owner) }))
+			recovered, err := w.runner(w.disk()).Recover(t.Context())
+			assert.NilError(t, err)
+			assert.Equal(t, recovered[0].Outcomes[0].End, c.end, recovered[0].Outcomes[0].Reason)
+			assert.Equal(t, recovered[0].Outcomes[0].Bytes > 0, c.end == journal.Freed)
+		})
+	}
 }
 
 // What is written into a volume after the second look is never lost for good:
