@@ -2,6 +2,7 @@ package archive
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,35 @@ func ownersOf(root string) (owners, error) {
 	if st.Uid != 0 {
 		return owners{}, fmt.Errorf("%s: is the data root of a rootless daemon: who owns a file in its containers cannot be told", root)
 	}
+	if st.Gid != 0 {
+		return owners{}, notRemapped(root, st.Gid)
+	}
 	return owners{}, nil
+}
+
+// A remappedError is that of a data root whose containers' ids are not known.
+type remappedError struct{ error }
+
+// Hint says what a person can do.
+func (remappedError) Hint() string {
+	return "give the directory the name that it had, UID.GID; or, if it is none, the group 0"
+}
+
+// notRemapped checks that a data root is not one of userns-remap under another
+// name. The daemon gives those the group of root in its containers, and gives it
+// also to the data root that they are in, whose own containers are not remapped
+// (moby daemon_unix.go, setupDaemonRoot).
+func notRemapped(root string, group uint32) error {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, gid, ok := scan.RemappedRoot(e.Name()); ok && gid == group {
+			return nil
+		}
+	}
+	return remappedError{fmt.Errorf("%s: has group %d: it is a data root of userns-remap, and its name does not say of which ids", root, group)}
 }
 
 // idsMapped is how many ids the containers of a daemon with userns-remap have,

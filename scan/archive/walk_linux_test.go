@@ -361,7 +361,18 @@ func TestArchiveOwners(t *testing.T) {
 		}
 		assert.Assert(t, strings.Contains(got, test.want), "%s: %s", test.root, got)
 	}
+	// The daemon gives a data root, and the one in it, the group of root in its containers.
+	for _, root := range []string{"moved", "whole"} {
+		assert.NilError(t, errors.Join(os.MkdirAll(filepath.Join(top, root), 0o755), os.Chown(filepath.Join(top, root), 0, 200000)))
+	}
+	_, err := owned("moved", 100000, 200000)
+	assert.ErrorContains(t, err, "is a data root of userns-remap, and its name does not say of which ids")
+	assert.NilError(t, os.Mkdir(top+"/whole/100000.200000", 0o755))
+	got, err := owned("whole", 0, 0)
+	assert.NilError(t, err)
+	assert.Equal(t, got, "0:0")
+
 	assert.NilError(t, errors.Join(os.MkdirAll(top+"/docker/layer", 0o755), os.Chown(top+"/docker", 1000, 1000)))
-	_, err := OpenWritten(t.Context(), Root{Dir: top + "/docker"}, "layer", "vfs")
+	_, err = OpenWritten(t.Context(), Root{Dir: top + "/docker"}, "layer", "vfs")
 	assert.ErrorContains(t, err, "rootless")
 }
