@@ -54,6 +54,10 @@ type Source struct {
 	// means that it was not read to the end; a Doubt in the graph says what
 	// that keeps from being judged. The note says what was read.
 	Collect func(ctx context.Context, in *Input, g *Graph) (note string, err error)
+	// Late reads a record that something names and that Collect did not see: it
+	// was made since, or is gone. It reports whether the record is one of this
+	// source's. nil: it has none that say what they need.
+	Late func(ctx context.Context, in *Input, g *Graph, n Node) (own bool, err error)
 }
 
 // Validate checks the lists of backends and sources: a mistake there would

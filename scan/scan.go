@@ -21,10 +21,12 @@ import (
 // Objects are enumerated first and references are collected second. The
 // daemon makes a layer's directory before it records it. Had the records been
 // read first, a layer made and recorded in between would be listed without a
-// record: a live layer that looks like an orphan. In this order the worst case
-// is a layer that is listed before its record is written, which its age
-// covers. The sources are read in the order of their list for the same
-// reason: each record before the records that name it.
+// record: a live layer that looks like an orphan. In this order a layer may be
+// listed before its record is written. Most often the layer is as new as that,
+// which its age covers; but an old layer of a build gets a record when an image
+// is made of it. The sources are read in the order of their list for the same
+// reason, each record before the records that name it: a record that was made
+// since is read when something names it.
 func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
 	g := NewGraph()
 	g.Host = in.Host
@@ -42,7 +44,7 @@ func Scan(ctx context.Context, in *Input, sources []*Source) *Graph {
 		report.Note = note
 		g.finish(in, report, err, Scope{})
 	}
-	g.addLate(ctx, in)
+	g.addLate(ctx, in, sources)
 	for _, b := range in.Backends {
 		if b.Verify != nil {
 			b.Verify(ctx, in, g)
@@ -90,13 +92,15 @@ func (g *Graph) made(b *Backend, o *Object, made time.Time, err error) {
 }
 
 // addLate adds what references name and enumeration did not see, if it is on
-// disk now: it was made in between. What is still not there, or is there and
-// names nothing, stays without an object, and if something live needs it
-// Classify makes that a doubt. That it cannot be told is one by itself.
-func (g *Graph) addLate(ctx context.Context, in *Input) {
-	for _, r := range g.refs.all() {
-		n := g.nodes[r.to]
-		if g.object(r.to) != nil || !n.Kind.onDisk() || g.Object(Node{KindRecord, n.Name}) != nil {
+// disk now: it was made in between. Records say what they need in turn. What is
+// still not there, or is there and names nothing, stays without an object, and
+// if something live needs it Classify makes that a doubt. That it cannot be told
+// is one by itself.
+func (g *Graph) addLate(ctx context.Context, in *Input, sources []*Source) {
+	for i := 0; i < g.refs.len(); i++ { // those of late records come to the end of it
+		to := g.refs.at(int32(i)).to
+		n := g.nodes[to]
+		if g.object(to) != nil || !n.Kind.onDisk() || g.Object(Node{KindRecord, n.Name}) != nil || g.readLate(ctx, in, sources, n) {
 			continue
 		}
 		switch o, err := g.find(ctx, in, n); {
@@ -106,6 +110,23 @@ func (g *Graph) addLate(ctx context.Context, in *Input) {
 			g.Doubt(Doubt{Source: SourceLayerDB, Where: n.Name, Err: err.Error(), Scope: Scope{Nodes: []Node{n}}})
 		}
 	}
+}
+
+// readLate reads a record, if it is one of any source's.
+func (g *Graph) readLate(ctx context.Context, in *Input, sources []*Source, n Node) bool {
+	for _, s := range sources {
+		if s.Late == nil {
+			continue
+		}
+		own, err := s.Late(ctx, in, g, n)
+		if err != nil {
+			g.Doubt(Doubt{Source: s.ID, Where: n.Name, Err: err.Error(), Scope: lostScope})
+		}
+		if own {
+			return true
+		}
+	}
+	return false
 }
 
 // Listed reports whether a backend's layers were listed to the end.

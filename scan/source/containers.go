@@ -49,11 +49,11 @@ func (c *containers) collect(ctx context.Context) (string, error) {
 		}
 	}
 	if count == 0 {
-		noContainers(c.g)
+		noContainers(c.in, c.g)
 	}
 	for _, b := range c.in.Backends {
 		if count == 0 {
-			emptyDoubt(c.g, b, scan.SourceContainers, "containers", scan.TypeLayer, scan.TypeRWLayer)
+			emptyDoubt(c.in, c.g, b, scan.SourceContainers, "containers", scan.TypeLayer, scan.TypeRWLayer)
 		}
 		c.ownerless(b)
 	}

@@ -76,7 +76,7 @@ func (r *graphDir) collect(ctx context.Context) (string, error) {
 	}
 	if len(ids) == 0 {
 		for _, b := range r.in.Backends {
-			emptyDoubt(r.g, b, scan.SourceGraph, imageGraph, scan.TypeLayer)
+			emptyDoubt(r.in, r.g, b, scan.SourceGraph, imageGraph, scan.TypeLayer)
 		}
 	}
 	return fmt.Sprintf("%d images of Docker before 1.10", len(ids)), nil

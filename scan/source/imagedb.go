@@ -55,7 +55,7 @@ func (db *imageDB) collect(ctx context.Context) (string, error) {
 	// The rest are files that a crash left half written: ".tmp-…", "….tmp".
 	entries = slices.DeleteFunc(entries, func(e scan.Entry) bool { return !scan.IsID(e.Name) })
 	if len(entries) == 0 {
-		emptyDoubt(db.g, db.b, scan.SourceImageDB, db.dir+"/imagedb", scan.TypeLayer, scan.TypeImageLayer)
+		emptyDoubt(db.in, db.g, db.b, scan.SourceImageDB, db.dir+"/imagedb", scan.TypeLayer, scan.TypeImageLayer)
 	}
 	db.tags(len(entries))
 	type read struct {

@@ -39,6 +39,20 @@ var LayerDB = &scan.Source{
 		}
 		return strings.Join(notes, "; "), nil
 	},
+	Late: func(ctx context.Context, in *scan.Input, g *scan.Graph, n scan.Node) (bool, error) {
+		for _, b := range in.Backends {
+			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb"}
+			if name, ok := strings.CutPrefix(n.Name, db.dir+"/sha256/"); ok && n.Kind == scan.KindChain {
+				_, err := db.take(ctx, db.entry(scan.Entry{Name: name}))
+				return true, err
+			}
+			if n.Kind == scan.KindMount && strings.HasPrefix(n.Name, db.dir+"/mounts/") {
+				db.mount(ctx, n)
+				return true, nil
+			}
+		}
+		return false, nil
+	},
 }
 
 // layerDB is the reading of one driver's layerdb.
@@ -72,15 +86,15 @@ func (db *layerDB) collect(ctx context.Context) (string, error) {
 // emptyDoubt says that a registry holds nothing although the backend has
 // layers: somebody removed it, or its disk is not mounted (rule 1).
 func (db *layerDB) emptyDoubt(sub string) {
-	emptyDoubt(db.g, db.b, scan.SourceLayerDB, db.dir+"/"+sub, scan.TypeLayer)
+	emptyDoubt(db.in, db.g, db.b, scan.SourceLayerDB, db.dir+"/"+sub, scan.TypeLayer)
 }
 
 // emptyDoubt doubts the types of a backend that holds layers while a registry
-// that should name them is empty or missing. One that is empty because its
-// last entry lies in the quarantine is not lost.
-func emptyDoubt(g *scan.Graph, b *scan.Backend, source scan.SourceID, where string, types ...scan.Type) {
+// that should name them is empty or missing. One whose last entry the run that
+// goes on now has taken is not lost.
+func emptyDoubt(in *scan.Input, g *scan.Graph, b *scan.Backend, source scan.SourceID, where string, types ...scan.Type) {
 	for i := range g.Objects {
-		if o := &g.Objects[i]; strings.HasPrefix(o.Name, where+"/") && aside(o) {
+		if o := &g.Objects[i]; strings.HasPrefix(o.Name, where+"/") && takenNow(in, o) {
 			return
 		}
 	}
@@ -106,16 +120,9 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	count := 0
 	read := func(i int) *entry { return db.entry(entries[i]) }
 	err = scan.Parallel(ctx, len(entries), read, func(_ int, e *entry) error {
-		p := &e.Page
-		noteDiff(db.in, e.diff)
-		db.in.AllDiffs = db.in.AllDiffs && len(p.Doubts) == 0
-		for i := range p.Objects {
-			if o := &p.Objects[i]; o.Kind == scan.KindChain && o.Unrecognised == "" {
-				count++
-				db.missing(ctx, o, p)
-			}
-		}
-		return db.g.Enter(p)
+		n, err := db.take(ctx, e)
+		count += n
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -124,6 +131,20 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 		db.emptyDoubt("sha256")
 	}
 	return count, nil
+}
+
+// take adds an entry to the graph, and returns how many registered layers it is.
+func (db *layerDB) take(ctx context.Context, e *entry) (count int, err error) {
+	p := &e.Page
+	noteDiff(db.in, e.diff)
+	db.in.AllDiffs = db.in.AllDiffs && len(p.Doubts) == 0
+	for i := range p.Objects {
+		if o := &p.Objects[i]; o.Kind == scan.KindChain && o.Unrecognised == "" {
+			count++
+			db.missing(ctx, o, p)
+		}
+	}
+	return count, db.g.Enter(p)
 }
 
 // An entry is what one entry of the registry says.

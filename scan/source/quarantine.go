@@ -199,6 +199,13 @@ func (q *quarantine) aside(run *journal.Run, s *journal.Step, places map[string]
 // aside reports whether an object lies in a place of a run, not in its own.
 func aside(o *scan.Object) bool { return strings.HasPrefix(o.Path(), journal.Runs+"/") }
 
+// takenNow reports whether the run that goes on now took an object. What lies in
+// the quarantine since an earlier run does not explain why there is no other of
+// its kind: they may have been lost since (rule 1).
+func takenNow(in *scan.Input, o *scan.Object) bool {
+	return in.Run != "" && strings.HasPrefix(o.Path(), journal.RunDir(in.Run)+"/")
+}
+
 // what says why it is kept; "" for the run that goes on now, which has to
 // know what would be said of it without.
 func (q *quarantine) what(run *journal.Run, s *journal.Step) string {

@@ -179,11 +179,11 @@ func doubtVolumes(g *scan.Graph, where, text string) {
 
 // noContainers doubts the volumes where there is not a single container that
 // would have one: the containers may be lost, and not the volumes.
-func noContainers(g *scan.Graph) {
+func noContainers(in *scan.Input, g *scan.Graph) {
 	there := false
 	for i := range g.Objects {
 		switch o := &g.Objects[i]; {
-		case o.Kind == scan.KindContainer && aside(o):
+		case o.Kind == scan.KindContainer && takenNow(in, o):
 			return
 		case o.Kind == scan.KindVolume && !aside(o):
 			there = true

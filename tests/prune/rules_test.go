@@ -186,6 +186,23 @@ online
 	assert.NilError(t, err)
 }
 
+// That one container's directory is in the quarantine does not explain why there
+// is no other: the containers may be lost, and what they had is not free (rule 1).
+func TestQuarantineHidesNoLoss(t *testing.T) {
+	w := newWorld(t, "overlay2", `
+image app: base top
+container web app
+mkdir containers/{container lost}
+`)
+	assert.DeepEqual(t, w.ends(w.execute(prune.Options{})), map[string]journal.End{"container {container lost}": journal.Quarantined})
+	w.do("mkdir volumes/{id anonymous}/_data")
+	assert.Equal(t, w.verdicts()["rw-layer {container web}"], "used")
+	w.do("rm containers/{container web}")
+	verdicts := w.verdicts()
+	assert.Equal(t, verdicts["rw-layer {container web}"], "unsure", "%v", verdicts)
+	assert.Equal(t, verdicts["volume {id anonymous}"], "unsure", "%v", verdicts)
+}
+
 // What was restored can be removed by id, and by nothing else.
 func TestRestoredGoesByID(t *testing.T) {
 	w := newWorld(t, "overlay2", leaky)
