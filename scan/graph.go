@@ -180,6 +180,13 @@ func (o *Object) Annotate() *Notes {
 	return o.Notes
 }
 
+// Renamed says that the object may have its name only since its last change,
+// however old it is.
+func (o *Object) Renamed() {
+	changed := o.Stamp.Change
+	o.Annotate().Created = &changed
+}
+
 // Paths lists where the object is below the data root, the main path first.
 func (o *Object) Paths() []string {
 	if paths := o.Note().Paths; len(paths) > 0 {

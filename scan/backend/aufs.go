@@ -98,6 +98,7 @@ func (a *aufs) beside(in *scan.Input, dir string, e scan.Entry) *scan.Page {
 	case removing && dir != aufsLayers:
 		o.Unrecognised = unrecognised(id, info.Mode)
 		o.Annotate().Was = "interrupted removal"
+		o.Renamed()
 	case dir == aufsLayers:
 		id, o.Medium = e.Name, scan.File
 		o.Unrecognised = unrecognisedFile(id, info.Mode)

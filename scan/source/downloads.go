@@ -131,8 +131,7 @@ func (d *downloads) renamed(dir string, e scan.Entry) *scan.Object {
 	if o == nil || o.Unrecognised != "" {
 		return nil
 	}
-	changed := o.Stamp.Change
-	o.Annotate().Created = &changed
+	o.Renamed()
 	return o
 }
 

@@ -206,9 +206,10 @@ func (db *layerDB) missing(ctx context.Context, o *scan.Object, p *scan.Page) {
 	}
 }
 
-// removing reads a layer whose release was interrupted. What is left of it is
-// named by its cache-id alone.
+// removing reads a layer whose release was interrupted, or begins now. What is
+// left of it is named by its cache-id alone.
 func (db *layerDB) removing(p *scan.Page, o *scan.Object) {
+	o.Renamed()
 	o.Annotate().Was = "image layer whose removal was interrupted"
 	id, err := db.in.Word(o.Name+"/cache-id", maxWord)
 	switch {

@@ -104,3 +104,22 @@ func judged(t *testing.T, root string, n scan.Node, sources ...*scan.Source) *sc
 	t.Fatalf("%v: not found", n)
 	return nil
 }
+
+// What is being released has its name only since it was last changed, however old
+// it is: the daemon may be at it now.
+func TestRemovingIsAsOldAsItsName(t *testing.T) {
+	for _, n := range []scan.Node{
+		{Kind: scan.KindRemoving, Name: "image/aufs/layerdb/sha256/" + hex1 + "-abc-removing"},
+		{Kind: scan.KindPart, Name: "aufs/diff/" + hex2 + "-removing"},
+	} {
+		root := t.TempDir()
+		putDirs(t, root, "aufs/layers", "aufs/mnt")
+		putFile(t, root, n.Name+"/cache-id", hex1)
+		in, g := inputOf(t, root, backend.Aufs)
+		_, err := LayerDB.Collect(t.Context(), in, g)
+		assert.NilError(t, err)
+		o := g.Object(n)
+		assert.Assert(t, o.Note().Created != nil, n)
+		assert.Equal(t, *o.Note().Created, o.Stamp.Change, n)
+	}
+}
