@@ -110,7 +110,8 @@ func Device(m *mountinfo.Info) uint64 { return process.Device(uint64(m.Major), u
 func Remote(m *mountinfo.Info) bool {
 	fstype, _, _ := strings.Cut(m.FSType, ".")
 	switch fstype {
-	case "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "afs", "lustre", "gfs2", "ocfs2", "fuse":
+	case "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "afs", "lustre", "gfs2", "ocfs2", "fuse",
+		"fuseblk", "virtiofs", "vboxsf", "beegfs", "gpfs", "orangefs", "pvfs2":
 		return true
 	}
 	return false

@@ -87,7 +87,7 @@ func TestUnseen(t *testing.T) {
 
 func TestRemote(t *testing.T) {
 	for fstype, want := range map[string]bool{
-		"nfs4": true, "fuse.sshfs": true, "cifs": true, "fuseblk": false, "ext4": false, "overlay": false, "btrfs": false,
+		"nfs4": true, "fuse.sshfs": true, "cifs": true, "fuseblk": true, "virtiofs": true, "vboxsf": true, "ext4": false, "overlay": false, "btrfs": false,
 	} {
 		assert.Equal(t, Remote(&mountinfo.Info{FSType: fstype}), want, fstype)
 	}

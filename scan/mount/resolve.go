@@ -24,13 +24,15 @@ type Resolver struct {
 	places Places
 	silent map[string]bool   // mount points of what may not answer
 	known  map[string]string // directories that were resolved before
+
+	readlink func(name string) (string, error)
 }
 
 // NewResolver returns a resolver of paths as a process sees them; pid 0 is the
 // caller. The process must see the directory where the caller does.
 func NewResolver(proc, dir string, pid int) (*Resolver, error) {
 	self := proc + "/self"
-	r := &Resolver{dir: dir, root: self + "/root", silent: map[string]bool{}, known: map[string]string{"/": "/"}}
+	r := &Resolver{dir: dir, root: self + "/root", silent: map[string]bool{}, known: map[string]string{"/": "/"}, readlink: os.Readlink}
 	if pid != 0 {
 		self = proc + "/" + strconv.Itoa(pid)
 		r.root = self + "/root"
@@ -43,7 +45,8 @@ func NewResolver(proc, dir string, pid int) (*Resolver, error) {
 		return nil, err
 	}
 	for _, m := range r.table {
-		r.silent[m.Mountpoint] = Remote(m) || m.FSType == "autofs" // the last one covers the others
+		// The last one covers the others. Where "/" does not answer, nothing runs.
+		r.silent[m.Mountpoint] = m.Mountpoint != "/" && (Remote(m) || m.FSType == "autofs")
 	}
 	return r, nil
 }
@@ -97,7 +100,7 @@ func (r *Resolver) links(name string) (string, error) {
 			}
 			continue
 		}
-		target, err := os.Readlink(r.root + next)
+		target, err := r.readlink(r.root + next)
 		switch {
 		case err == nil:
 			if followed++; followed > maxLinks {
@@ -111,6 +114,11 @@ func (r *Resolver) links(name string) (string, error) {
 			r.known[next] = next
 			done = next
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
+			return path.Join(next, path.Join(todo...)), nil
+		case strings.HasPrefix(next, "/proc/"):
+			// What a link there leads to depends on who reads it: in a container's
+			// command /proc/1/fd/1 is its own. We cannot follow it, and it is no
+			// way into the data root.
 			return path.Join(next, path.Join(todo...)), nil
 		default:
 			return "", err

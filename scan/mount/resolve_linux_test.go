@@ -68,3 +68,39 @@ func TestResolveOfAnotherProcess(t *testing.T) {
 	_, err = NewResolver(t.TempDir(), "/nowhere", 0)
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// A link of the process table that cannot be read leads nowhere: in a container's
+// command it is one of the container's own. Any other is an error.
+func TestResolveClosedLinks(t *testing.T) {
+	r, err := NewResolver("/proc", "/nowhere", 0)
+	assert.NilError(t, err)
+	r.readlink = func(name string) (string, error) {
+		if strings.HasSuffix(name, "/closed") {
+			return "", unix.EACCES
+		}
+		return os.Readlink(name)
+	}
+	got, err := r.Resolve("/proc/self/fd/closed/below")
+	assert.NilError(t, err)
+	assert.Check(t, strings.HasSuffix(got, "/fd/closed/below"), got)
+	_, err = r.Resolve("/tmp/closed")
+	assert.ErrorIs(t, err, unix.EACCES)
+}
+
+// On a machine whose own root is a server's, links are followed as anywhere.
+func TestResolveOnARemoteRoot(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	assert.NilError(t, err)
+	proc, root := top+"/proc", top+"/docker"
+	for _, dir := range []string{proc + "/self", root} {
+		assert.NilError(t, os.MkdirAll(dir, 0o700))
+	}
+	assert.NilError(t, os.WriteFile(proc+"/self/mountinfo", []byte("1 1 0:1 / / rw - nfs4 server:/ rw\n"), 0o600))
+	assert.NilError(t, os.Symlink("/", proc+"/self/root"))
+	assert.NilError(t, os.Symlink(root, top+"/link"))
+	r, err := NewResolver(proc, root, 0)
+	assert.NilError(t, err)
+	got, err := r.Resolve(top + "/link/volumes")
+	assert.NilError(t, err)
+	assert.Equal(t, got, root+"/volumes")
+}

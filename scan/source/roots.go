@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
+	"github.com/docker-orphans/docker-orphans/scan/mount"
 )
 
 // Roots finds data roots of other daemons that lie within this one:
@@ -26,7 +27,11 @@ var Roots = &scan.Source{
 	ID:  scan.SourceRoots,
 	Doc: "data roots of other daemons within this one",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		r := &roots{in: in, g: g}
+		points, err := barred(in)
+		if err != nil {
+			return "", err
+		}
+		r := &roots{in: in, g: g, barred: points}
 		r.in.Roots = nil
 		r.doubt(".", r.top(ctx))
 		r.doubt(volumesDir, r.volumes(ctx))
@@ -42,6 +47,37 @@ type roots struct {
 	in    *scan.Input
 	g     *scan.Graph
 	count int
+
+	barred map[string]bool // mount points past which nothing is looked at
+}
+
+// barred lists the mount points below the data root past which nothing is looked
+// at, for what is there may not answer: those of other machines and processes,
+// and whatever is mounted below a volume.
+func barred(in *scan.Input) (map[string]bool, error) {
+	table, err := mount.Table(in.Proc + "/self/mountinfo")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	points := map[string]bool{}
+	for _, m := range table {
+		name, ok := strings.CutPrefix(m.Mountpoint, strings.TrimSuffix(in.DataRoot, "/")+"/")
+		inVolume := strings.HasPrefix(name, volumesDir+"/") && strings.Count(name, "/") > 1
+		if ok && (inVolume || mount.Remote(m) || m.FSType == "autofs") {
+			points[name] = true
+		}
+	}
+	return points, nil
+}
+
+// stat describes a file, as if there were none past a barred mount point.
+func (r *roots) stat(name string) (scan.Info, error) {
+	for above := name; above != "."; above = path.Dir(above) {
+		if r.barred[above] {
+			return scan.Info{}, fs.ErrNotExist
+		}
+	}
+	return r.in.Tree.Stat(name)
 }
 
 // doubt doubts other data roots, and nothing else.
@@ -87,8 +123,8 @@ func kindOf(name string) string {
 }
 
 // volumes looks at the data of volumes. What a volume with options has as its
-// data is mounted there, maybe from a server that does not answer: it is left
-// alone. What uses a volume uses what is in it.
+// data is mounted there while it is used, maybe from a server that does not
+// answer: it is left alone. What uses a volume uses what is in it.
 func (r *roots) volumes(ctx context.Context) error {
 	entries, err := r.in.Tree.ReadDir(volumesDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,7 +172,7 @@ func (r *roots) root(dir, kind string) (scan.Node, error) {
 	if err != nil || drivers == "" {
 		return scan.Node{}, err
 	}
-	info, err := r.in.Tree.Stat(dir)
+	info, err := r.stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return scan.Node{}, nil
 	}
@@ -202,7 +238,7 @@ func (r *roots) signature(dir string) (string, error) {
 }
 
 func (r *roots) isDir(name string) (bool, error) {
-	info, err := r.in.Tree.Stat(name)
+	info, err := r.stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -219,7 +255,7 @@ func (r *roots) newest(dir string) (time.Time, error) {
 		names = append(names, cmp.Or(d.Layers, d.Name), d.Store()+"/layerdb/sha256", d.Store()+"/layerdb/mounts")
 	}
 	for _, name := range names {
-		info, err := r.in.Tree.Stat(path.Join(dir, name))
+		info, err := r.stat(path.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
