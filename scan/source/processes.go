@@ -110,6 +110,9 @@ func (p *processes) collect(ctx context.Context) (string, error) {
 	closed, refusedErr := p.judgeRefusals()
 	p.judgeOverlays(ctx)
 	err = errors.Join(refusedErr, p.kernel(), p.judgeDaemons(), unseenNamespaces(p.g, scan.SourceProcesses, unseen))
+	if p.devices.silent > 0 {
+		note += fmt.Sprintf(", file systems that do not answer: %d", p.devices.silent)
+	}
 	return note + closed, err
 }
 
@@ -251,13 +254,16 @@ func (p *processes) explained(f *process.File) bool {
 }
 
 // ours is what a path leads to in our own root. Many processes have the same
-// files open, libraries first of all, so each path is asked for once.
+// files open, libraries first of all, so each path is asked for once. It may be
+// another namespace's path: what is mounted there in ours may not answer.
 func (p *processes) ours(path string) scan.FileKey {
 	key, ok := p.paths[path]
 	if !ok {
-		var err error
-		if key, err = process.Lookup("/", path); err != nil {
-			key = scan.FileKey{} // no file has inode 0
+		if !p.devices.remote(p.in.Proc+"/self", path) {
+			var err error
+			if key, err = process.Lookup("/", path); err != nil {
+				key = scan.FileKey{} // no file has inode 0
+			}
 		}
 		p.paths[path] = key
 	}

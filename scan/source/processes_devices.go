@@ -1,11 +1,14 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 
@@ -34,6 +37,8 @@ type devices struct {
 	layered      map[uint64]bool            // of overlays whose writable layer is in the data root
 	remotes      map[string]map[string]bool // mount points, and the namespaces that have each
 	remoteMounts map[int]bool
+	patience     time.Duration // how long a file system may take to say what it is; 0: a few seconds
+	silent       int           // those that did not say it
 }
 
 func newDevices(ctx context.Context, in *scan.Input, g *scan.Graph) (*devices, error) {
@@ -142,8 +147,11 @@ func (d *devices) of(f *process.File) site {
 	}
 	// A device of no mount table: a subvolume's, one of the kernel's own, or
 	// of a mount that was taken from its place while something had it open.
-	magic, err := process.FileSystem(f.Link)
+	magic, err := d.fileSystem(f.Link)
 	switch {
+	case errors.Is(err, errSilent) && d.btrfs:
+		s = inData // it may be a subvolume of a disk that has much to do
+	case errors.Is(err, errSilent):
 	case err != nil:
 		return elsewhere // closed since; or a mapping, of which not everybody may ask that: memory shared with nobody's file
 	case magic == process.Overlay:
@@ -155,4 +163,29 @@ func (d *devices) of(f *process.File) site {
 	}
 	d.sites[device] = s
 	return s
+}
+
+// errSilent is that a file system does not answer.
+var errSilent = errors.New("does not answer")
+
+// fileSystem asks what kind of file system a link leads to. A dead share that was
+// taken from its place while something had it open never tells: whoever asks waits
+// until we end.
+func (d *devices) fileSystem(link string) (process.Magic, error) {
+	type answer struct {
+		magic process.Magic
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		magic, err := process.FileSystem(link)
+		answers <- answer{magic, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.magic, a.err
+	case <-time.After(cmp.Or(d.patience, 5*time.Second)):
+		d.silent++
+		return 0, errSilent
+	}
 }

@@ -1,9 +1,12 @@
 package source
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
@@ -139,4 +142,66 @@ func processesOnBtrfs(t *testing.T, disk string) {
 		found := slices.ContainsFunc(g.Host.Strays, func(s scan.OpenFile) bool { return s.FileKey == key })
 		assert.Assert(t, found, "%s: not in %v", name, g.Host.Strays)
 	}
+}
+
+// A path of another namespace is not looked up in our own root where something is
+// mounted there that may not answer.
+func TestProcessesOwnMounts(t *testing.T) {
+	dir := t.TempDir()
+	putFile(t, dir, "file", "x")
+	info, err := process.Describe(dir + "/file")
+	assert.NilError(t, err)
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	assert.NilError(t, err)
+	for namespace, want := range map[string]scan.FileKey{
+		"mnt:[1]": {Device: info.Stamp.Device, Inode: info.Stamp.Inode},
+		own:       {},
+	} {
+		d := &devices{namespaces: map[string]bool{own: true}, remotes: map[string]map[string]bool{dir: {namespace: true}}}
+		p := &processes{in: &scan.Input{Proc: "/proc"}, devices: d, paths: map[string]scan.FileKey{}}
+		assert.Equal(t, p.ours(dir+"/file"), want)
+	}
+}
+
+// A file system that was taken from its place and does not answer is waited for
+// once, and not for long. What lies there is elsewhere, unless it may be one of
+// the data root's subvolumes.
+func TestProcessesFileSystemThatDoesNotAnswer(t *testing.T) {
+	link := deadMount(t)
+	for _, tc := range []struct {
+		btrfs bool
+		want  site
+	}{{false, elsewhere}, {true, inData}} {
+		d := &devices{sites: map[uint64]site{}, btrfs: tc.btrfs, patience: 10 * time.Millisecond}
+		f := &process.File{Use: process.Open, Link: link}
+		f.Stamp.Device = 0xfe
+		assert.Equal(t, d.of(f), tc.want)
+		f.Link = "/proc/self/exe"
+		assert.Equal(t, d.of(f), tc.want)
+		assert.Equal(t, d.silent, 1)
+	}
+}
+
+// deadMount mounts a file system that never answers, takes it from its place, and
+// returns the link of a descriptor of it.
+func deadMount(t *testing.T) string {
+	t.Helper()
+	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip("/dev/fuse:", err)
+	}
+	at := t.TempDir()
+	err = unix.Mount("dead", at, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse))
+	if err != nil {
+		assert.NilError(t, unix.Close(fuse))
+		t.Skip("fuse:", err)
+	}
+	dir, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	assert.Check(t, err)
+	assert.Check(t, unix.Unmount(at, unix.MNT_DETACH))
+	t.Cleanup(func() { // whoever waits for an answer gets an error
+		assert.Check(t, unix.Close(fuse))
+		assert.Check(t, unix.Close(dir))
+	})
+	return fmt.Sprintf("/proc/self/fd/%d", dir)
 }
