@@ -17,12 +17,20 @@ type images struct {
 	layers map[string][]string  // image id → its chains, the base first
 	parent map[scan.Node]string // mount record → the node name of its parent chain
 	init   map[scan.Node]bool   // mount records with an init layer: a container's
+	on     map[string]*onLayer  // by chain: the images that have it, once they were asked for
+}
+
+// onLayer is what the images tell that have a layer.
+type onLayer struct {
+	title  string // the best of those whose last it is; "" if there is none
+	labels scan.Labels
 }
 
 func readImages(in *scan.Input, g *scan.Graph) *images {
 	m := &images{
 		in: in, g: g,
 		layers: map[string][]string{}, parent: map[scan.Node]string{}, init: map[scan.Node]bool{},
+		on: map[string]*onLayer{},
 	}
 	for _, mark := range g.Marks {
 		if mark.Node.Kind == scan.KindImage {
@@ -43,20 +51,13 @@ func readImages(in *scan.Input, g *scan.Graph) *images {
 }
 
 // describe says what a mount record was, and which labels it may carry: those
-// of every image that has its parent layer. The container's own are lost.
+// of every image that has its parent layer. The container's own are lost. All
+// records on a layer have the same labels, which nobody may change.
 func (m *images) describe(name, parent string, init bool) (was string, labels scan.Labels) {
-	var titles []string
-	for _, id := range slices.Sorted(maps.Keys(m.layers)) {
-		layers := m.layers[id]
-		for i, chain := range layers {
-			if chain != parent {
-				continue
-			}
-			m.addLabels(id, &labels)
-			if i == len(layers)-1 {
-				titles = append(titles, m.g.TitleOf(scan.ImageNode(id)))
-			}
-		}
+	on := m.on[parent]
+	if on == nil {
+		on = m.imagesOn(parent)
+		m.on[parent] = on
 	}
 	switch {
 	case init:
@@ -66,10 +67,30 @@ func (m *images) describe(name, parent string, init bool) (was string, labels sc
 	default:
 		was = "image mount"
 	}
-	if title := best(titles); title != "" {
-		was += " of " + title
+	if on.title != "" {
+		was += " of " + on.title
 	}
-	return was, labels
+	return was, on.labels
+}
+
+// imagesOn asks the images that have a layer.
+func (m *images) imagesOn(parent string) *onLayer {
+	on := &onLayer{}
+	var titles []string
+	for _, id := range slices.Sorted(maps.Keys(m.layers)) {
+		layers := m.layers[id]
+		for i, chain := range layers {
+			if chain != parent {
+				continue
+			}
+			m.addLabels(id, &on.labels)
+			if i == len(layers)-1 {
+				titles = append(titles, m.g.TitleOf(scan.ImageNode(id)))
+			}
+		}
+	}
+	on.title = best(titles)
+	return on
 }
 
 // best is the title that a person knows: a tag rather than an id, and the
