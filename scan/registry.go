@@ -26,11 +26,11 @@ type Backend struct {
 	// Own reports names in Dir that are records of the driver itself, not
 	// layers. nil: there are none of its own.
 	Own func(name string) bool
-	// Find looks for one layer that Enumerate did not list: one that was made
-	// since, or that is gone, which is an error that satisfies
-	// errors.Is(err, fs.ErrNotExist). nil: a layer is the directory of its name.
-	// It is not asked if Enumerate failed.
-	Find func(ctx context.Context, in *Input, n Node) (Object, error)
+	// Lookup asks once more what layers there are, and returns what tells of any
+	// that Enumerate did not list: it was made since, or it is gone, which is an
+	// error that satisfies errors.Is(err, fs.ErrNotExist). nil: a layer is the
+	// directory of its name. It is not asked if Enumerate failed.
+	Lookup func(ctx context.Context, in *Input) (func(n Node) (Object, error), error)
 	// Created tells when a layer was made, for media whose files carry the
 	// times of another: a subvolume of btrfs (its otime) and a dataset of zfs
 	// (its creation) begin as copies of their origin, times and all. nil: a

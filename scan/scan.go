@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,79 +87,6 @@ func (g *Graph) made(b *Backend, o *Object, made time.Time, err error) {
 			Scope: Scope{Nodes: []Node{o.Node}},
 		})
 	}
-}
-
-// addLate adds what references name and enumeration did not see, if it is on
-// disk now: it was made in between. Records say what they need in turn. What is
-// still not there, or is there and names nothing, stays without an object, and
-// if something live needs it Classify makes that a doubt. That it cannot be told
-// is one by itself.
-func (g *Graph) addLate(ctx context.Context, in *Input, sources []*Source) {
-	for i := 0; i < g.refs.len(); i++ { // those of late records come to the end of it
-		to := g.refs.at(int32(i)).to
-		n := g.nodes[to]
-		if g.object(to) != nil || !n.Kind.onDisk() || g.Object(Node{KindRecord, n.Name}) != nil || g.readLate(ctx, in, sources, n) {
-			continue
-		}
-		switch o, err := g.find(ctx, in, n); {
-		case err == nil:
-			g.Add(o)
-		case !errors.Is(err, fs.ErrNotExist):
-			g.Doubt(Doubt{Source: SourceLayerDB, Where: n.Name, Err: err.Error(), Scope: Scope{Nodes: []Node{n}}})
-		}
-	}
-}
-
-// readLate reads a record, if it is one of any source's.
-func (g *Graph) readLate(ctx context.Context, in *Input, sources []*Source, n Node) bool {
-	for _, s := range sources {
-		if s.Late == nil {
-			continue
-		}
-		own, err := s.Late(ctx, in, g, n)
-		if err != nil {
-			g.Doubt(Doubt{Source: s.ID, Where: n.Name, Err: err.Error(), Scope: lostScope})
-		}
-		if own {
-			return true
-		}
-	}
-	return false
-}
-
-// Listed reports whether a backend's layers were listed to the end.
-func (g *Graph) Listed(b *Backend) bool {
-	return slices.ContainsFunc(g.Reports, func(r Report) bool { return r.Source == b.source() && r.Complete })
-}
-
-// FindLayer looks for a layer that was not listed. One that is gone is an error that
-// satisfies errors.Is(err, fs.ErrNotExist).
-func (g *Graph) FindLayer(ctx context.Context, in *Input, n Node) error {
-	_, err := g.find(ctx, in, n)
-	return err
-}
-
-// find looks for a thing on disk that was not listed. A layer that lies apart
-// is taken to be there if no list could be had: the doubt about that covers it.
-func (g *Graph) find(ctx context.Context, in *Input, n Node) (Object, error) {
-	o := Object{Node: n}
-	if b := in.backendOf(n); b != nil {
-		o.Backend = b.Name
-		switch {
-		case n.Kind != KindLayer || b.Find == nil:
-		case g.Listed(b):
-			return b.Find(ctx, in, n)
-		default:
-			o.Medium = b.Medium
-			return o, nil
-		}
-	}
-	info, err := in.Tree.Stat(n.Name)
-	if err == nil && !info.Mode.IsDir() {
-		err = fmt.Errorf("%s: not a directory", n.Name)
-	}
-	o.Medium, o.Stamp = info.Medium(), info.Stamp
-	return o, err
 }
 
 // backendOf is the backend whose layer or record a node is; nil if it is

@@ -34,7 +34,7 @@ import (
 // else's devices are in it, and is not active, for then it can be read.
 var Devicemapper = &scan.Backend{
 	Name: "devicemapper", Doc: "thin devices of a pool, one metadata file a layer", Dir: thinDir, Medium: scan.ThinDevice,
-	Enumerate: enumerateThin, Layer: thinLayer, Own: thinOther, Find: findThin, Verify: verifyThin, Sizes: thinSizes,
+	Enumerate: enumerateThin, Layer: thinLayer, Own: thinOther, Lookup: lookupThin, Verify: verifyThin, Sizes: thinSizes,
 }
 
 const (
@@ -170,13 +170,15 @@ func thinObject(in *scan.Input, entry string) (scan.Object, error) {
 	return o, nil
 }
 
-// findThin looks for one layer.
-func findThin(_ context.Context, in *scan.Input, n scan.Node) (scan.Object, error) {
-	o, err := thinObject(in, strings.TrimPrefix(n.Name, thinDir+"/"))
-	if err == nil && o.Unrecognised != "" {
-		err = fmt.Errorf("%s: %s", n.Name, o.Unrecognised)
-	}
-	return o, err
+// lookupThin looks for layers, each by its metadata file.
+func lookupThin(_ context.Context, in *scan.Input) (func(scan.Node) (scan.Object, error), error) {
+	return func(n scan.Node) (scan.Object, error) {
+		o, err := thinObject(in, strings.TrimPrefix(n.Name, thinDir+"/"))
+		if err == nil && o.Unrecognised != "" {
+			err = fmt.Errorf("%s: %s", n.Name, o.Unrecognised)
+		}
+		return o, err
+	}, nil
 }
 
 // parseThin reads a metadata file. Whatever is not exactly what the driver

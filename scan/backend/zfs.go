@@ -25,7 +25,7 @@ import (
 // judged (moby daemon/graphdriver/zfs).
 var ZFS = &scan.Backend{
 	Name: "zfs", Doc: "datasets of a pool, each a clone of the one below", Dir: zfsDir, Medium: scan.Dataset,
-	Enumerate: enumerateZFS, Layer: zfsLayer, Find: findZFS,
+	Enumerate: enumerateZFS, Layer: zfsLayer, Lookup: lookupZFS,
 }
 
 const zfsDir = "zfs/graph"
@@ -160,17 +160,21 @@ func zfsEdges(g *scan.Graph, parent string, d *zfs.Dataset) {
 	g.Hold(zfsLayer(below), "cloned by "+scan.Printable(d.Name), "zfs list")
 }
 
-// findZFS looks for one layer.
-func findZFS(ctx context.Context, in *scan.Input, n scan.Node) (scan.Object, error) {
+// lookupZFS looks for layers, all of them in one list.
+func lookupZFS(ctx context.Context, in *scan.Input) (func(scan.Node) (scan.Object, error), error) {
 	parent, all, err := listZFS(ctx, in)
 	if err != nil {
-		return scan.Object{}, err
+		return nil, err
 	}
-	id := strings.TrimPrefix(n.Name, zfsDir+"/")
+	byName := map[string]*zfs.Dataset{}
 	for i := range all {
-		if all[i].Name == parent+"/"+id {
-			return zfsObject(&all[i], id), nil
-		}
+		byName[all[i].Name] = &all[i]
 	}
-	return scan.Object{}, fmt.Errorf("%s/%s: %w", parent, id, fs.ErrNotExist)
+	return func(n scan.Node) (scan.Object, error) {
+		id := strings.TrimPrefix(n.Name, zfsDir+"/")
+		if d := byName[parent+"/"+id]; d != nil {
+			return zfsObject(d, id), nil
+		}
+		return scan.Object{}, fmt.Errorf("%s/%s: %w", parent, id, fs.ErrNotExist)
+	}, nil
 }

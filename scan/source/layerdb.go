@@ -30,7 +30,7 @@ var LayerDB = &scan.Source{
 		}
 		var notes []string
 		for _, b := range in.Backends {
-			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb", sure: g.Sure(b.Name)}
+			db := layerDBOf(in, g, b)
 			note, err := db.collect(ctx)
 			if err != nil {
 				return "", err
@@ -41,13 +41,15 @@ var LayerDB = &scan.Source{
 	},
 	Late: func(ctx context.Context, in *scan.Input, g *scan.Graph, n scan.Node) (bool, error) {
 		for _, b := range in.Backends {
-			db := &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb"}
+			db := layerDBOf(in, g, b)
 			if name, ok := strings.CutPrefix(n.Name, db.dir+"/sha256/"); ok && n.Kind == scan.KindChain {
-				_, err := db.take(ctx, db.entry(scan.Entry{Name: name}))
+				_, err := db.take(db.entry(scan.Entry{Name: name}))
+				db.missing(ctx)
 				return true, err
 			}
 			if n.Kind == scan.KindMount && strings.HasPrefix(n.Name, db.dir+"/mounts/") {
-				db.mount(ctx, n)
+				db.mount(n)
+				db.missing(ctx)
 				return true, nil
 			}
 		}
@@ -62,8 +64,16 @@ type layerDB struct {
 	b   *scan.Backend
 	dir string
 
-	sure bool // the backend's layers are known
+	sure     bool // the backend's layers are known
+	unlisted []unlisted
 }
+
+func layerDBOf(in *scan.Input, g *scan.Graph, b *scan.Backend) *layerDB {
+	return &layerDB{in: in, g: g, b: b, dir: "image/" + b.Name + "/layerdb", sure: g.Sure(b.Name)}
+}
+
+// unlisted is a record whose layer was not listed.
+type unlisted struct{ record, layer scan.Node }
 
 func (db *layerDB) collect(ctx context.Context) (string, error) {
 	chains, err := db.chains(ctx)
@@ -74,6 +84,7 @@ func (db *layerDB) collect(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	db.missing(ctx)
 	if mounts == 0 {
 		db.emptyDoubt("mounts")
 	}
@@ -120,7 +131,7 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 	count := 0
 	read := func(i int) *entry { return db.entry(entries[i]) }
 	err = scan.Parallel(ctx, len(entries), read, func(_ int, e *entry) error {
-		n, err := db.take(ctx, e)
+		n, err := db.take(e)
 		count += n
 		return err
 	})
@@ -134,14 +145,18 @@ func (db *layerDB) chains(ctx context.Context) (int, error) {
 }
 
 // take adds an entry to the graph, and returns how many registered layers it is.
-func (db *layerDB) take(ctx context.Context, e *entry) (count int, err error) {
+func (db *layerDB) take(e *entry) (count int, err error) {
 	p := &e.Page
 	noteDiff(db.in, e.diff)
 	db.in.AllDiffs = db.in.AllDiffs && len(p.Doubts) == 0
 	for i := range p.Objects {
 		if o := &p.Objects[i]; o.Kind == scan.KindChain && o.Unrecognised == "" {
 			count++
-			db.missing(ctx, o, p)
+		}
+	}
+	for _, r := range p.Refs {
+		if r.Why == scan.ByCacheID && r.From.Kind == scan.KindChain {
+			db.needs(r.From, r.To)
 		}
 	}
 	return count, db.g.Enter(p)
@@ -187,23 +202,30 @@ func (db *layerDB) entry(e scan.Entry) *entry {
 	return p
 }
 
-// missing looks for the layer of an entry that was not listed: it tells of one
-// that is gone. Where the list itself is in doubt, none is.
-func (db *layerDB) missing(ctx context.Context, o *scan.Object, p *scan.Page) {
+// needs notes that a record names a layer, if that was not listed.
+func (db *layerDB) needs(record, layer scan.Node) {
+	if db.g.Object(layer) == nil {
+		db.unlisted = append(db.unlisted, unlisted{record, layer})
+	}
+}
+
+// missing looks for the layers that were not listed, now that the records which
+// name them have been read: it tells of those that are gone. Where the list
+// itself is in doubt, none is.
+func (db *layerDB) missing(ctx context.Context) {
 	if !db.sure {
 		return
 	}
-	for _, r := range p.Refs {
-		if r.Why != scan.ByCacheID || db.g.Object(r.To) != nil {
-			continue
-		}
-		switch err := db.g.FindLayer(ctx, db.in, r.To); {
+	finder := db.g.Finder(db.in)
+	for _, u := range db.unlisted {
+		switch err := finder.Layer(ctx, u.layer); {
 		case errors.Is(err, fs.ErrNotExist):
-			o.Annotate().Missing = "its layer " + r.To.Name + " is gone"
-		case err != nil:
-			p.Doubts = append(p.Doubts, db.doubtOf(o.Name, err, scan.TypeLayer, scan.TypeImageLayer))
+			db.g.Object(u.record).Annotate().Missing = "its layer " + u.layer.Name + " is gone"
+		case err != nil && u.record.Kind == scan.KindChain:
+			db.doubt(u.record.Name, err, scan.TypeLayer, scan.TypeImageLayer)
 		}
 	}
+	db.unlisted = nil
 }
 
 // removing reads a layer whose release was interrupted, or begins now. What is
@@ -351,7 +373,7 @@ func (db *layerDB) mounts(ctx context.Context, name string, depth int) (int, err
 		node := scan.MountNode(db.b.Name, sub)
 		switch _, err := db.in.Tree.Stat(node.Name + "/mount-id"); {
 		case err == nil:
-			db.mount(ctx, node)
+			db.mount(node)
 			count++
 		case e.Type.IsDir() && errors.Is(err, fs.ErrNotExist):
 			n, err := db.mounts(ctx, sub, depth+1)
@@ -382,7 +404,7 @@ func (db *layerDB) partial(name string, err error) {
 }
 
 // mount reads one mount record.
-func (db *layerDB) mount(ctx context.Context, node scan.Node) {
+func (db *layerDB) mount(node scan.Node) {
 	info, err := db.in.Tree.Stat(node.Name)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -402,11 +424,10 @@ func (db *layerDB) mount(ctx context.Context, node scan.Node) {
 		return
 	}
 	layer := db.b.Layer(mountID)
-	if db.sure && db.b.Medium.Apart() && db.g.Object(layer) == nil && errors.Is(db.g.FindLayer(ctx, db.in, layer), fs.ErrNotExist) {
-		// Only the layer would tell whether it is old enough.
-		o.Annotate().Missing = "its layer " + layer.Name + " is gone"
-	}
 	db.g.Add(o)
+	if db.b.Medium.Apart() { // only the layer would tell whether it is old enough
+		db.needs(node, layer)
+	}
 	db.g.Refer(node, layer, scan.ByMountID)
 	initID, err := db.in.Word(node.Name+"/init-id", maxWord)
 	switch {

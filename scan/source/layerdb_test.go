@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/backend"
+	"github.com/docker-orphans/docker-orphans/scan/tree"
+	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
 // putChain registers a layer, and returns its chain.
@@ -122,4 +125,39 @@ func TestRemovingIsAsOldAsItsName(t *testing.T) {
 		assert.Assert(t, o.Note().Created != nil, n)
 		assert.Equal(t, *o.Note().Created, o.Stamp.Change, n)
 	}
+}
+
+// The pool is listed as often for many layers whose datasets are gone as for one.
+func TestLostDatasetsAreListedOnce(t *testing.T) {
+	lists := func(lost int) int {
+		root := t.TempDir()
+		for i := range lost {
+			putChain(t, root, "zfs", digest.FromString(fmt.Sprint(i)).Encoded(), digest.FromString(fmt.Sprint("diff", i)))
+		}
+		disk, err := tree.Open(root)
+		assert.NilError(t, err)
+		defer disk.Close()
+		pools := &countingPools{}
+		in := &scan.Input{Tree: disk, DataRoot: root, Pools: pools, Backends: []*scan.Backend{backend.ZFS}, Now: time.Now}
+		g := scan.Scan(t.Context(), in, []*scan.Source{LayerDB})
+		missing := 0
+		for i := range g.Objects {
+			if g.Objects[i].Note().Missing != "" {
+				missing++
+			}
+		}
+		assert.Equal(t, missing, lost)
+		return pools.lists
+	}
+	assert.Equal(t, lists(20), lists(1))
+}
+
+// countingPools counts how often the pool is listed. It has one layer.
+type countingPools struct{ lists int }
+
+func (c *countingPools) At(context.Context, string) (string, error) { return "tank/docker", nil }
+
+func (c *countingPools) List(context.Context, string) ([]zfs.Dataset, error) {
+	c.lists++
+	return []zfs.Dataset{{Name: "tank/docker", GUID: 1}, {Name: "tank/docker/" + hex1, GUID: 2}}, nil
 }

@@ -13,7 +13,7 @@ var volumes = []mutation{
 	{1, "volumes of a container whose config cannot be read", "scan/source/containers.go", "doubtVolumes(c.g, node.Name, err.Error())", ""},
 	{1, "volumes of a container that has lost its hostconfig.json", "scan/source/containers_paths.go", "doubtVolumes(c.g, name, \"is missing\")", ""},
 	{1, "volumes of what stands in a container's place", "scan/source/containers.go", "doubtVolumes(c.g, o.Name, o.Unrecognised)", ""},
-	{1, "volumes where there is no container", "scan/source/containers.go", "noContainers(c.g)", ""},
+	{1, "volumes where there is no container", "scan/source/containers.go", "noContainers(c.in, c.g)", ""},
 	{1, "a volume that cannot be looked at", "scan/source/volumedirs.go", "d.doubt(node, node.Name, said(err, node.Name), \"\")", ""},
 	{1, "options of a volume that cannot be read", "scan/source/volumedirs.go", "d.doubt(o.Node, name, said(err, name), \"\")", ""},
 	{1, "a volume whose data is mounted", "scan/source/volumedirs.go", "if kind == \"\" && device == \"\" || note.Mounts != \"\" {", "if true {"},
