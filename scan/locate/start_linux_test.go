@@ -21,6 +21,21 @@ func (b birthless) Stat(name string) (scan.Info, error) {
 	return info, err
 }
 
+// mounted is a tree whose tmp is another mount, of the same file system or not.
+type mounted struct {
+	scan.Tree
+	device uint64
+}
+
+func (m mounted) Stat(name string) (scan.Info, error) {
+	info, err := m.Tree.Stat(name)
+	if name == "tmp" {
+		info.Stamp.Mount++
+		info.Stamp.Device += m.device
+	}
+	return info, err
+}
+
 func TestTmpMade(t *testing.T) {
 	for name, tc := range map[string]struct {
 		version, environ string
@@ -36,6 +51,8 @@ func TestTmpMade(t *testing.T) {
 		"nobody's":                  {"20.10.24", "", func(_ *testing.T, in *scan.Input) { in.Host.Owner = nil }, false},
 		"environment not readable":  {"20.10.24", "", func(_ *testing.T, in *scan.Input) { in.Host.Owner.PID = 8 }, false},
 		"file system tells nothing": {"20.10.24", "", func(_ *testing.T, in *scan.Input) { in.Tree = birthless{in.Tree} }, false},
+		"a bind mount":              {"20.10.24", "", func(_ *testing.T, in *scan.Input) { in.Tree = mounted{in.Tree, 0} }, false},
+		"a disk of its own":         {"20.10.24", "", func(_ *testing.T, in *scan.Input) { in.Tree = mounted{in.Tree, 1} }, false},
 		"not there":                 {"20.10.24", "", func(t *testing.T, in *scan.Input) { assert.NilError(t, os.Remove(in.DataRoot+"/tmp")) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
