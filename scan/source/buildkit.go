@@ -17,7 +17,7 @@ const (
 	buildSnapshots = buildDir + "/snapshots.db"      // 18.06 on: which record has which layer
 	buildLeases    = buildDir + "/containerdmeta.db" // 20.10 on: which record holds which snapshot
 	buildRecords   = buildDir + "/metadata_v2.db"    // 20.10 on: the records of the build cache
-	buildRecordsV1 = buildDir + "/metadata.db"       // 18.06 to 19.03; it stays behind after an upgrade
+	buildRecordsV1 = buildDir + "/metadata.db"       // 18.06 to 19.03; it stays behind after an upgrade, and is in use again after a downgrade
 )
 
 // BuildKit reads which layers and chains the build cache needs. They have no
@@ -31,7 +31,7 @@ var BuildKit = &scan.Source{
 	ID:  scan.SourceBuildKit,
 	Doc: "buildkit/*.db: layers of the build cache",
 	Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-		return (&buildKit{in: in, g: g, live: map[scan.Node]bool{}}).collect(ctx)
+		return (&buildKit{in: in, g: g, records: map[string][]string{}, live: map[scan.Node]bool{}}).collect(ctx)
 	},
 }
 
@@ -42,7 +42,7 @@ type buildKit struct {
 
 	snapshots map[string]buildSnapshot // by key: a record, a layer, or a chain
 	leases    map[string][]string      // the snapshots' keys, by lease
-	records   map[string]string        // the snapshot's key, by record
+	records   map[string][]string      // the snapshots' keys, by record: one in each database of records
 	live      map[scan.Node]bool       // what is marked as live
 }
 
@@ -89,15 +89,21 @@ func (bk *buildKit) missing() string {
 
 // databases lists those to read, in the order in which the daemon writes the
 // last of them: a snapshot that is read has its lease and its record by the
-// time that those are read. One that must be there and is not is a doubt.
+// time that those are read. One that must be there and is not is a doubt. Where
+// both databases of records are and no engine is known to use the newer, either
+// may be in use.
 func (bk *buildKit) databases() []string {
 	there := func(name string) bool {
 		_, err := bk.in.Tree.Stat(name)
 		return !errors.Is(err, fs.ErrNotExist) // an error is met again when it is read
 	}
 	want := []string{buildSnapshots, buildLeases, buildRecords}
-	if !bk.in.Info.Since(20, 10) && !there(buildRecords) && !there(buildLeases) {
+	switch {
+	case bk.in.Info.Since(20, 10):
+	case !there(buildRecords) && !there(buildLeases):
 		want = []string{buildSnapshots, buildRecordsV1}
+	case there(buildRecordsV1):
+		want = append(want, buildRecordsV1)
 	}
 	var names []string
 	for _, name := range want {

@@ -144,3 +144,20 @@ func TestBuildKitLayerMadeSince(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Assert(t, slices.Contains(buildNeeds(g, scan.KindLayer), "3844nunzm8ufz8g02k4x2s3yx"), "what cannot be told counts as there")
 }
+
+// After a downgrade to an engine before 20.10 the older database of records is in
+// use again; both are read where it is not known that the newer one is.
+func TestBuildKitAfterADowngrade(t *testing.T) {
+	record := func(chain string) dbContent {
+		return dbContent{"_main/" + buildA + "/cache.snapshot": `{"value":"` + chain + `"}`}
+	}
+	for version, want := range map[string][]string{"": {buildChain1, buildChain2}, "19.03.15": {buildChain1, buildChain2}, "20.10.24": {buildChain2}} {
+		root := buildRoot(t, nil, nil, record(buildChain2))
+		record(buildChain1).write(t, filepath.Join(root, buildRecordsV1))
+		in, g := inputOf(t, root, backend.VFS)
+		in.Info.Version = version
+		_, err := BuildKit.Collect(t.Context(), in, g)
+		assert.NilError(t, err)
+		assert.Equal(t, sortedWords(strings.Join(buildNeeds(g, scan.KindChain), " ")), strings.ReplaceAll(strings.Join(want, " "), "sha256:", ""), version)
+	}
+}

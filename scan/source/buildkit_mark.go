@@ -45,8 +45,10 @@ func (bk *buildKit) mark() string {
 		}
 	}
 	for _, record := range slices.Sorted(maps.Keys(bk.records)) {
-		bk.need(record, bk.records[record], buildRecords)
-		bk.lost(record)
+		for _, key := range bk.records[record] {
+			bk.need(record, key, buildRecords)
+			bk.lost(record, key)
+		}
 	}
 	note := fmt.Sprintf("%d records, %d leases, %d snapshots", len(bk.records), len(bk.leases), len(bk.snapshots)-stale)
 	if stale > 0 {
@@ -57,8 +59,7 @@ func (bk *buildKit) mark() string {
 
 // lost tells of a record whose layer is gone though no chain was made of it,
 // whose release would have taken the layer along.
-func (bk *buildKit) lost(record string) {
-	key := bk.records[record]
+func (bk *buildKit) lost(record, key string) {
 	s, ok := bk.snapshots[key]
 	if s.committed != "" {
 		key = s.committed

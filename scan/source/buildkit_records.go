@@ -129,7 +129,6 @@ func (bk *buildKit) readLeases(tx *bbolt.Tx) error {
 // (buildkit cache/metadata). Without a snapshot of its own a record has that
 // of its name.
 func (bk *buildKit) readRecords(tx *bbolt.Tx) error {
-	bk.records = map[string]string{}
 	root := tx.Bucket([]byte("_main"))
 	if root == nil {
 		return emptyBut(tx, "_main")
@@ -146,7 +145,9 @@ func (bk *buildKit) readRecords(tx *bbolt.Tx) error {
 		if err != nil {
 			odd = append(odd, fmt.Errorf("record %q: %w", record, err))
 		}
-		bk.records[string(record)] = key
+		if keys := bk.records[string(record)]; !slices.Contains(keys, key) {
+			bk.records[string(record)] = append(keys, key)
+		}
 		return nil
 	})
 	return errors.Join(err, firstOf(odd))

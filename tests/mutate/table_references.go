@@ -79,5 +79,5 @@ var references = []mutation{
 	{1, "layers of containers of Docker before 1.10", "scan/source/containers_old.go", "if layer := b.Layer(id); ours && c.g.Host.Before110 || isThere(c.in, c.g, layer) {", "if layer := b.Layer(id); ours && false {"},
 	{1, "images that only a container of before 1.10 names", "scan/source/containers_old.go", "c.referIfThere(image, config.Image)", "_ = image"},
 	{1, "paths of containers of Docker before 1.10", "scan/source/containers_old.go", `c.paths(node, "config.json")`, ""},
-	{1, "records of builds", "scan/source/buildkit_mark.go", "bk.need(record, bk.records[record], buildRecords)", "_ = record"},
+	{1, "records of builds", "scan/source/buildkit_mark.go", "bk.need(record, key, buildRecords)", "_ = record"},
 }
