@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Like gives a directory the owner, mode, extended attributes and times of
+// Like gives a directory the owner, mode, flags, extended attributes and times of
 // another.
 func Like(from, to *os.File) error { return like(int(from.Fd()), int(to.Fd())) }
 
@@ -20,6 +20,9 @@ func like(from, to int) error {
 		return err
 	}
 	if err := unix.Fchown(to, int(st.Uid), int(st.Gid)); err != nil {
+		return err
+	}
+	if err := likeFlags(from, to); err != nil { // of which some are attributes, too
 		return err
 	}
 	if err := likeAttributes(from, to); err != nil {
@@ -32,6 +35,39 @@ func like(from, to int) error {
 	times := [2]unix.Timespec{st.Atim, st.Mtim}
 	if _, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(to), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0); errno != 0 {
 		return errno
+	}
+	return nil
+}
+
+// heritable are the flags of a directory (linux/fs.h, FS_*_FL) that what is made in
+// it has too, or that hold for what is in it.
+const heritable = 0x4 | // COMPR
+	0x8 | // SYNC
+	0x40 | // NODUMP
+	0x80 | // NOATIME
+	0x400 | // NOCOMP
+	0x10000 | // DIRSYNC
+	0x800000 // NOCOW
+
+// likeFlags gives a directory the flags of another, and how much XFS is to
+// allocate at once in it, where the file system has such.
+func likeFlags(from, to int) error {
+	want, errFrom := unix.IoctlGetUint32(from, unix.FS_IOC_GETFLAGS)
+	has, errTo := unix.IoctlGetUint32(to, unix.FS_IOC_GETFLAGS)
+	if errFrom == nil && errTo == nil && (want^has)&heritable != 0 {
+		if err := unix.IoctlSetPointerInt(to, unix.FS_IOC_SETFLAGS, int(has&^heritable|want&heritable)); err != nil {
+			return fmt.Errorf("flags: %w: %w", err, ErrImpossible)
+		}
+	}
+	a, errFrom := fsxattrOf(from)
+	b, errTo := fsxattrOf(to)
+	const hints = 0x1000 | 0x10000 // FS_XFLAG_EXTSZINHERIT, FS_XFLAG_COWEXTSIZE
+	if errFrom != nil || errTo != nil || (a.Xflags^b.Xflags)&hints == 0 && a.Extsize == b.Extsize && a.Cowextsize == b.Cowextsize {
+		return nil //nolint:nilerr // the file system has none of these
+	}
+	b.Xflags, b.Extsize, b.Cowextsize = b.Xflags&^hints|a.Xflags&hints, a.Extsize, a.Cowextsize
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(to), setFsxattr, uintptr(unsafe.Pointer(&b))); errno != 0 {
+		return fmt.Errorf("hints of how much to allocate: %w: %w", errno, ErrImpossible)
 	}
 	return nil
 }
@@ -114,7 +150,10 @@ type fsxattr struct {
 	_                                              [8]byte
 }
 
-const getFsxattr = 0x801c581f // FS_IOC_FSGETXATTR
+const (
+	getFsxattr = 0x801c581f // FS_IOC_FSGETXATTR
+	setFsxattr = 0x401c5820 // FS_IOC_FSSETXATTR
+)
 
 // Project is the project id by which a disk quota counts an open directory; 0
 // if it has none. File systems without such ids do not know the question.

@@ -7,8 +7,9 @@
 // # What it promises
 //
 //   - A copy has the names of the tree, each of the same inode; its directories
-//     have the owners, modes, extended attributes (access control lists,
-//     labels) and times of the tree's.
+//     have the owners, modes, flags that what is made in them inherits (chattr
+//     +C and the like), extended attributes (access control lists, labels) and
+//     times of the tree's.
 //   - The tree is only read. To link a file changes the time of its last change
 //     (ctime), and nothing else.
 //   - Rule 9: no mount, no symbolic link and no file system is ever crossed. A

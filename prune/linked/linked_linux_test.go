@@ -181,6 +181,34 @@ func TestCopy(t *testing.T) {
 
 // Whatever happens to a tree after it was linked is noticed: what the copy has
 // not is an error, what both have changed a sum.
+// What is made in a directory inherits some of its flags, so a copy has them.
+func TestFlags(t *testing.T) {
+	for name, c := range map[string]struct {
+		root string
+		flag int
+	}{
+		"not dumped":   {t.TempDir(), 0x40},
+		"not copied":   {subvolume.Mount(t), 0x800000}, // what a database on btrfs has
+		"not squeezed": {subvolume.Mount(t), 0x400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree, from, to := volume(t, c.root)
+			write(t, tree+"/plain/file", "x")
+			write(t, tree+"/flagged/below/file", "x")
+			dir := openDir(t, tree+"/flagged")
+			assert.NilError(t, unix.IoctlSetPointerInt(int(dir.Fd()), unix.FS_IOC_SETFLAGS, c.flag))
+			_, err := Copy(t.Context(), from, "tree", to, "copy")
+			assert.NilError(t, err)
+			for _, name := range []string{"", "/plain", "/flagged", "/flagged/below"} {
+				copied := openDir(t, filepath.Join(c.root, "aside/copy"+name))
+				flags, err := unix.IoctlGetInt(int(copied.Fd()), unix.FS_IOC_GETFLAGS)
+				assert.NilError(t, err)
+				assert.Equal(t, flags&c.flag != 0, name == "/flagged", name)
+			}
+		})
+	}
+}
+
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(tree, copy string) error
