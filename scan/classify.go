@@ -47,8 +47,8 @@ type classifier struct {
 	refs  *layout // by the group that they start from
 
 	verdict  []Verdict
-	leads    []bool  // links that lead to a layer
-	doubtful []Doubt // those that count
+	leads    []bool     // links that lead to a layer
+	doubtful doubtIndex // those that count
 
 	via    []int32           // the reference that brought the verdict, or -1
 	cause  []int32           // the group whose own verdict it is
@@ -120,7 +120,7 @@ func (c *classifier) run() {
 	conditional := c.dangling()
 	for _, d := range slices.DeleteFunc(slices.Concat(c.g.Doubts, c.contradictions()), c.p.isWithout) {
 		if d.Of == (Node{}) {
-			c.doubtful = append(c.doubtful, d)
+			c.doubtful.add(d)
 		} else {
 			conditional = append(conditional, d)
 		}
@@ -135,7 +135,7 @@ func (c *classifier) run() {
 		waiting := slices.DeleteFunc(conditional, func(d Doubt) bool {
 			counts := !c.free(d.Of)
 			if counts {
-				c.doubtful = append(c.doubtful, d)
+				c.doubtful.add(d)
 			}
 			return counts
 		})
@@ -267,12 +267,7 @@ func (c *classifier) judgeGroup(group int32) {
 // covers any part of it, each needed source without a complete report, and
 // records that contradict each other.
 func (c *classifier) doubtsOf(objects []*Object, contract *Contract) []Doubt {
-	var doubts []Doubt
-	for _, d := range c.doubtful {
-		if slices.ContainsFunc(objects, func(o *Object) bool { return d.Scope.covers(o, contract.Type) }) {
-			doubts = append(doubts, d)
-		}
-	}
+	doubts := c.doubtful.of(objects, contract.Type)
 	for _, need := range contract.Needs {
 		complete := func(r Report) bool { return r.Source == need && r.Complete }
 		told := func(d Doubt) bool { return d.Source == need }

@@ -87,12 +87,15 @@ func (s Scope) All() bool {
 // covers reports whether the scope takes in an object that stands in a
 // finding of the given type.
 func (s Scope) covers(o *Object, t Type) bool {
+	return (len(s.Nodes) == 0 || slices.Contains(s.Nodes, o.Node)) && s.coversAmong(o, t)
+}
+
+// coversAmong is covers for one of the scope's nodes.
+func (s Scope) coversAmong(o *Object, t Type) bool {
 	switch {
 	case s.Backend != "" && s.Backend != o.Backend:
 		return false
 	case len(s.Types) > 0 && !slices.Contains(s.Types, t):
-		return false
-	case len(s.Nodes) > 0 && !slices.Contains(s.Nodes, o.Node):
 		return false
 	case s.BuildID && !IsBuildID(base(o.Name)):
 		return false
@@ -100,4 +103,51 @@ func (s Scope) covers(o *Object, t Type) bool {
 		return false
 	}
 	return true
+}
+
+// A doubtIndex is a list of doubts in which each group finds its own quickly:
+// there may be one for each of many nodes.
+type doubtIndex struct {
+	all    []Doubt
+	wide   []int // the numbers of those that are not of certain nodes
+	byNode map[Node][]int
+}
+
+func (x *doubtIndex) add(d Doubt) {
+	number := len(x.all)
+	x.all = append(x.all, d)
+	if len(d.Scope.Nodes) == 0 {
+		x.wide = append(x.wide, number)
+		return
+	}
+	if x.byNode == nil {
+		x.byNode = map[Node][]int{}
+	}
+	for _, n := range d.Scope.Nodes {
+		x.byNode[n] = append(x.byNode[n], number)
+	}
+}
+
+// of lists the doubts that cover any of the objects, in the order in which they
+// were added.
+func (x *doubtIndex) of(objects []*Object, t Type) []Doubt {
+	var numbers []int
+	for _, i := range x.wide {
+		if slices.ContainsFunc(objects, func(o *Object) bool { return x.all[i].Scope.covers(o, t) }) {
+			numbers = append(numbers, i)
+		}
+	}
+	for _, o := range objects {
+		for _, i := range x.byNode[o.Node] {
+			if x.all[i].Scope.coversAmong(o, t) {
+				numbers = append(numbers, i)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	var doubts []Doubt
+	for _, i := range slices.Compact(numbers) {
+		doubts = append(doubts, x.all[i])
+	}
+	return doubts
 }
