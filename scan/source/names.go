@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -63,23 +64,35 @@ func (n *names) owned(layer scan.Node) bool {
 // told.
 func (n *names) writtenLayers() map[scan.Node]bool {
 	written := map[scan.Node]bool{}
+	layers := n.byBirth()
 	for i := range n.g.Objects {
 		set := &n.g.Objects[i]
 		if set.Kind != scan.KindDownload || set.Backend == "" || set.Stamp.Birth.IsZero() {
 			continue
 		}
-		var found []scan.Node
-		for j := range n.g.Objects {
-			o := &n.g.Objects[j]
-			if o.Kind == scan.KindLayer && o.Stamp.Birth.Sub(set.Stamp.Birth).Abs() < time.Second && !n.owned(o.Node) {
-				found = append(found, o.Node)
-			}
+		first, _ := slices.BinarySearchFunc(layers, set.Stamp.Birth.Add(1-time.Second), func(o *scan.Object, t time.Time) int {
+			return o.Stamp.Birth.Compare(t)
+		})
+		near := func(i int) bool {
+			return i < len(layers) && layers[i].Stamp.Birth.Sub(set.Stamp.Birth) < time.Second
 		}
-		if len(found) == 1 {
-			written[found[0]] = true
+		if near(first) && !near(first+1) {
+			written[layers[first].Node] = true
 		}
 	}
 	return written
+}
+
+// byBirth lists the layers without a record, the oldest first.
+func (n *names) byBirth() []*scan.Object {
+	var layers []*scan.Object
+	for i := range n.g.Objects {
+		if o := &n.g.Objects[i]; o.Kind == scan.KindLayer && !n.owned(o.Node) {
+			layers = append(layers, o)
+		}
+	}
+	slices.SortFunc(layers, func(a, b *scan.Object) int { return a.Stamp.Birth.Compare(b.Stamp.Birth) })
+	return layers
 }
 
 // name says what one layer was, or "".
