@@ -39,7 +39,8 @@ func newUsageCommand(dockerCLI command.Cli, global *globalOptions) *cobra.Comman
 			"The root of the daemon's containerd, if it is elsewhere, follows with lines and a total of\n" +
 			"its own. With images in containerd nothing is judged: what no image, container or build\n" +
 			"there needs is \"not judged\".\n\n" +
-			"How full the thin pool of devicemapper is follows the total.\n\n" +
+			"How full the thin pool of devicemapper is follows the total. With -v each container's log\n" +
+			"has its limit: max-size by max-file, or none.\n\n" +
 			"Sizes are what is taken on disk. The walk enters no other file system." +
 			exitHelp(exitDone, exitError, exitPartly, exitUsage, exitInterrupted),
 		Args:              usage(cli.NoArgs),
@@ -157,20 +158,7 @@ func (r *usageRows) remarks(w io.Writer) error {
 		lines = append(lines, "Logs without a limit: "+some(names)+". For containers made from now on, in daemon.json:\n"+
 			`    "log-opts": {"max-size": "10m", "max-file": "3"}`)
 	}
-	var others []string
-	for _, part := range r.parts() {
-		for _, i := range part.ledger.Items {
-			if i.Account == space.Namespaces {
-				others = append(others, scan.Printable(i.Name))
-			}
-			if !i.Complete {
-				lines = append(lines, "Could not be read to the end: "+scan.Printable(i.Path+": "+i.Problem))
-			}
-		}
-	}
-	if len(others) > 0 {
-		lines = append(lines, "Others than Docker use this containerd too, in the namespaces "+some(others)+".")
-	}
+	lines = append(lines, r.oddities()...)
 	lines = append(lines, r.trouble...)
 	switch {
 	case r.dockerErr != nil:
@@ -183,6 +171,32 @@ func (r *usageRows) remarks(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n"))
 	return err
+}
+
+// oddities are what is not known to be Docker's, or could not be read.
+func (r *usageRows) oddities() []string {
+	var lines []string
+	var others, unknown []string
+	for _, part := range r.parts() {
+		for _, i := range part.ledger.Items {
+			if i.Account == space.Namespaces {
+				others = append(others, scan.Printable(i.Name))
+			}
+			if i.Account == space.Unknown {
+				unknown = append(unknown, scan.Printable(i.Name)+", "+humanSize(scan.Usage{Bytes: i.Bytes, AtMost: i.AtMost, Complete: i.Complete}))
+			}
+			if !i.Complete {
+				lines = append(lines, "Could not be read to the end: "+scan.Printable(i.Path+": "+i.Problem))
+			}
+		}
+	}
+	if len(unknown) > 0 {
+		lines = append(lines, "Not known to be Docker's (unknown): "+some(unknown)+".")
+	}
+	if len(others) > 0 {
+		lines = append(lines, "Others than Docker use this containerd too, in the namespaces "+some(others)+".")
+	}
+	return lines
 }
 
 // poolRemarks says how full the thin pool is that layers are in.

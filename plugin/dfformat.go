@@ -164,6 +164,11 @@ func (r *usageRows) things(p part) []*usageContext {
 		if i.Finding != nil {
 			row.kind = i.Finding.Type
 		}
+		if i.Account == space.Logs {
+			if limit := space.LogLimit(r.in.Tree, i); limit != "" {
+				row.what += "; " + limit
+			}
+		}
 		if i.Finding != nil || i.Stored {
 			row.what = r.what(row.path, i)
 		}
