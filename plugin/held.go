@@ -49,8 +49,8 @@ func findHeld(held []prune.Held, text string) ([]prune.Held, error) {
 			held, id, runs = of, rest, nil
 		}
 	}
-	if before, rest, ok := strings.Cut(id, ":"); ok && before != "sha256" {
-		held, id, runs = heldOf(held, func(h prune.Held) bool { return string(h.Step.Type) == before }), rest, nil
+	if of, rest, ok := cutType(id); ok {
+		held, id, runs = heldOf(held, func(h prune.Held) bool { return h.Step.Type == of }), rest, nil
 	}
 	id = strings.TrimPrefix(id, "sha256:")
 	begins := func(name string) bool { return id != "" && strings.HasPrefix(name, id) }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -16,10 +17,10 @@ const ambiguousShown = 5
 // only among findings of that type.
 func resolve(findings []*scan.Finding, text string) (*scan.Finding, error) {
 	id, candidates := text, findings
-	if before, after, ok := strings.Cut(text, ":"); ok && before != "sha256" {
+	if of, after, ok := cutType(text); ok {
 		id, candidates = after, nil
 		for _, f := range findings {
-			if string(f.Type) == before {
+			if f.Type == of {
 				candidates = append(candidates, f)
 			}
 		}
@@ -40,6 +41,17 @@ func resolve(findings []*scan.Finding, text string) (*scan.Finding, error) {
 		return nil, ambiguous(text, found)
 	}
 	return nil, fmt.Errorf("no such object: %s", text)
+}
+
+// cutType cuts "TYPE:" from an id, if it has that. An id may have a colon of its
+// own: the record of an image mount, of Docker 28, ends with the image's name.
+func cutType(text string) (t scan.Type, id string, ok bool) {
+	before, after, _ := strings.Cut(text, ":")
+	is := func(c scan.Contract) bool { return string(c.Type) == before }
+	if !slices.ContainsFunc(scan.Contracts, is) || before == text {
+		return "", text, false
+	}
+	return scan.Type(before), after, true
 }
 
 func isID(f *scan.Finding, id string) bool { return f.ID == strings.TrimPrefix(id, "sha256:") }

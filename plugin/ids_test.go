@@ -19,6 +19,7 @@ func TestResolve(t *testing.T) {
 		{Type: scan.TypeDownload, ID: "GetImageBlob123"},
 		{Type: scan.TypeLink, ID: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
 		{Type: scan.TypeLayer, ID: "0123456789abcdefghijklmno"},
+		{Type: scan.TypeRWLayer, ID: id64("e") + "-reg/io/zoo:1"}, // an image mount of Docker 28
 	}
 	for text, want := range map[string]int{
 		one:                          0,
@@ -35,6 +36,8 @@ func TestResolve(t *testing.T) {
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZ": 6,
 		"0123456789ab":               7,
 		"GetImageBlob123":            5,
+		id64("e") + "-reg/io/zoo:1":  8,
+		"rw-layer:" + id64("e") + "-reg/io/zoo:1": 8,
 	} {
 		f, err := resolve(findings, text)
 		assert.NilError(t, err, text)
