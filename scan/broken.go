@@ -85,8 +85,8 @@ func (c *classifier) lacks(r ref) bool {
 		return false // it is a break itself, or it is not known what it is
 	case from != nil && from.Unrecognised != "":
 		return false // what needs it is not known either
-	case r.why == BySnapshot:
-		return false // it was there when the database was read, or could not be looked at
+	case r.why == BySnapshot, r.why == BySameID && !c.g.Host.Before110:
+		return false // it was there when that was read, or could not be looked at
 	}
 	return c.g.sureOf(c.g.nodes[r.to])
 }
