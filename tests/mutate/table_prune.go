@@ -32,5 +32,9 @@ var removals = []mutation{
 	{7, "a registered layer that comes back beside a daemon", "prune/records.go", "s.Type == scan.TypeImageLayer && r.Volumes != nil {", "s.Type == scan.TypeImageLayer && false {"},
 	{10, "the data root's own directory, before the first act", "prune/take.go", "{journal.Runs, journal.Dir, \".\"}", "{journal.Runs, journal.Dir}"},
 	{11, "an old run that brought something back", "prune/forget.go", "run.Restored(s.ID) || ", ""},
+	{11, "what was asked back, once its time is over", "prune/expiry.go", "h.Run.Taken(h.Step.ID) && !h.Run.Restored(h.Step.ID) &&", "h.Run.Taken(h.Step.ID) &&"},
+	{11, "what was freed in part comes back", "prune/restore.go", "if h.Run.Purged(h.Step.ID) {\n\t\treturn errHalfFreed", "if false {\n\t\treturn errHalfFreed"},
+	{8, "what lies in a place, before it is to come back", "prune/restore.go", "if err := r.whole(h, m); err != nil {", "if err := r.whole(h, m); err != nil && false {"},
+	{2, "an entry that the daemon does not load, below what is rescued", "prune/rescue/rescue.go", "layerdb.Loads(r.Tree, entry); err != nil {", "layerdb.Loads(r.Tree, entry); err != nil && false {"},
 	{16, "an old run that took what a doubt was about", "prune/forget.go", "len(s.Shields) > 0 || ", ""},
 }
