@@ -94,7 +94,7 @@ func runList(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 		return err
 	}
 	if format.IsTable() && dockerCLI.Out().IsTerminal() {
-		held, err := reader(seen.in).Held()
+		held, err := heldBeside(reader(seen.in))
 		if err != nil {
 			return err
 		}

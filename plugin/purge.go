@@ -84,7 +84,7 @@ func runPurge(ctx context.Context, dockerCLI command.Cli, global *globalOptions,
 		return err
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
-	held, err := q.Held()
+	held, err := heldBeside(q.Runner)
 	if err != nil {
 		return err
 	}

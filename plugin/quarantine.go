@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 	"github.com/docker-orphans/docker-orphans/scan/zfs"
 )
 
@@ -25,6 +26,7 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 			return nil, err
 		}
 		s := &session{Runner: reader(in), in: in, close: done}
+		_, s.trouble = journal.Read(in.Tree)
 		if in.Daemon != nil {
 			s.Volumes = prune.VolumesOf(dockerCLI.Client())
 		}
@@ -42,6 +44,17 @@ func (o *globalOptions) quarantine(ctx context.Context, dockerCLI command.Cli, w
 // reader reads what lies in quarantine, and changes nothing.
 func reader(in *scan.Input) *prune.Runner {
 	return &prune.Runner{Tree: in.Tree, ZFS: zfs.Zfs, Now: time.Now}
+}
+
+// heldBeside lists what lies in quarantine of runs whose journals can be read.
+// What keeps others from being read is told elsewhere.
+func heldBeside(r *prune.Runner) ([]prune.Held, error) {
+	held, err := r.Held()
+	var unread journal.UnreadError
+	if errors.As(err, &unread) {
+		return held, nil
+	}
+	return held, err
 }
 
 // status is how restore, purge and rescue exit: 4 if only some of what was
@@ -71,7 +84,7 @@ func completeHeld(dockerCLI command.Cli, global *globalOptions) cobra.Completion
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		defer func() { _ = q.close() }() // nothing was written
-		held, err := q.Held()
+		held, err := heldBeside(q.Runner)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

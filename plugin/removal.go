@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/archive"
 	"github.com/docker-orphans/docker-orphans/scan/driver"
+	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
 
 // removeOptions are what prune and rm can be told alike.
@@ -101,6 +103,10 @@ func (o *globalOptions) removal(ctx context.Context, dockerCLI command.Cli, opti
 		})
 		if err != nil {
 			return nil, err
+		}
+		var unread journal.UnreadError
+		if errors.As(r.session.trouble, &unread) {
+			return nil, unread // it may have to put something back first
 		}
 		r.session.tell(dockerCLI.Err())
 	}

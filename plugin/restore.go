@@ -65,7 +65,10 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 		return err
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
-	held, err := q.Held()
+	if options.dryRun {
+		q.tell(dockerCLI.Err())
+	}
+	held, err := heldBeside(q.Runner)
 	if err != nil {
 		return err
 	}
@@ -88,15 +91,7 @@ func runRestore(ctx context.Context, dockerCLI command.Cli, global *globalOption
 	done := "Restored"
 	if options.dryRun {
 		done = "Would restore"
-		var problems []error
-		for _, h := range chosen {
-			if err := q.Restorable(ctx, h, options.as, back...); err != nil {
-				problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
-				continue
-			}
-			back = append(back, h)
-		}
-		err = errors.Join(problems...)
+		back, err = q.restorable(ctx, chosen, options.as)
 	} else if options.as != "" && len(chosen) == 1 {
 		if err = q.RestoreAs(ctx, chosen[0], options.as); err == nil {
 			back = chosen
@@ -126,6 +121,19 @@ func (s *session) tellCopied(w io.Writer, held []prune.Held) {
 			_, _ = fmt.Fprintf(w, "The data root was copied since run %s: what lies in its place is taken for what it was\n", h.Run.ID)
 		}
 	}
+}
+
+// restorable is what of the quarantine could be brought back.
+func (s *session) restorable(ctx context.Context, chosen []prune.Held, as string) (back []prune.Held, err error) {
+	var problems []error
+	for _, h := range chosen {
+		if err := s.Restorable(ctx, h, as, back...); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", scan.Printable(h.Step.Finding), err))
+			continue
+		}
+		back = append(back, h)
+	}
+	return back, errors.Join(problems...)
 }
 
 // nextAfter says which storage driver the daemon chooses when it starts once all

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/docker/cli/cli"
@@ -60,25 +59,29 @@ func runRuns(ctx context.Context, dockerCLI command.Cli, global *globalOptions, 
 		return err
 	}
 	defer func() { _ = done() }() // nothing was written
-	runs, err := journal.Read(in.Tree)
-	if err != nil {
-		return err
-	}
-	held, err := reader(in).Held()
-	if err != nil {
-		return err
-	}
+	runs, unread := journal.Read(in.Tree)
 	going, err := going(in, runs)
 	if err != nil {
 		return err
 	}
 	if going == "" { // one that had not ended when it was read may have since
-		if runs, err = journal.Read(in.Tree); err != nil {
-			return err
-		}
+		runs, unread = journal.Read(in.Tree)
 	}
-	slices.Reverse(runs)
-	return writeRuns(formatter.Context{Output: dockerCLI.Out(), Format: format}, listedRuns{runs, held, staying(dockerCLI, global, in), going}, time.Now())
+	listed := listedRuns{runs: runs, stays: staying(dockerCLI, global, in), going: going}
+	if err := listed.addUnread(unread); err != nil {
+		return err
+	}
+	if listed.held, err = heldBeside(reader(in)); err != nil {
+		return err
+	}
+	if err := writeRuns(formatter.Context{Output: dockerCLI.Out(), Format: format}, listed, time.Now()); err != nil {
+		return err
+	}
+	for _, problem := range listed.unread {
+		_, _ = fmt.Fprintf(dockerCLI.Err(), "WARNING: run %s cannot be read: %s\n  hint: %s\n",
+			scan.Printable(problem.Run), scan.Printable(problem.Error()), scan.Printable(problem.Hint()))
+	}
+	return nil
 }
 
 // going is the run that goes on now: the last, if who holds the lock began it;

@@ -2,7 +2,10 @@ package plugin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/command/formatter"
@@ -30,11 +33,31 @@ type listedRuns struct {
 	held  []prune.Held            // all that is in quarantine
 	stays func(prune.Held) string // why something stays there; "" if it does not
 	going string                  // the run that goes on now; "" if none does
+
+	unread journal.UnreadError // of those runs whose journals cannot be read
+}
+
+// addUnread adds the runs whose journals cannot be read, and has the newest come
+// first. Any other error it returns.
+func (l *listedRuns) addUnread(err error) error {
+	if err != nil && !errors.As(err, &l.unread) {
+		return err
+	}
+	for _, problem := range l.unread {
+		l.runs = append(l.runs, &journal.Run{ID: problem.Run})
+	}
+	slices.SortFunc(l.runs, func(a, b *journal.Run) int { return strings.Compare(b.ID, a.ID) })
+	return nil
 }
 
 // row is that of a run, with what became of what it put into quarantine.
 func (l *listedRuns) row(run *journal.Run, now time.Time) *runContext {
 	row := &runContext{run: run, going: run.ID == l.going, now: now}
+	for i := range l.unread {
+		if l.unread[i].Run == run.ID {
+			row.problem = l.unread[i].Error()
+		}
+	}
 	held := map[int]bool{}
 	for _, h := range l.held {
 		if h.Run.ID == run.ID {
@@ -80,8 +103,9 @@ func writeRuns(ctx formatter.Context, listed listedRuns, now time.Time) error {
 type runContext struct {
 	formatter.HeaderContext
 	run      *journal.Run
-	going    bool // it goes on now
-	restored sum  // of what it put into quarantine
+	going    bool   // it goes on now
+	problem  string // why its journal cannot be read; "" if it was
+	restored sum    // of what it put into quarantine
 	purged   sum
 	held     sum // in quarantine now
 	stays    int // of that, what no prune frees
@@ -91,7 +115,7 @@ type runContext struct {
 func newRunContext() *runContext {
 	c := runContext{run: &journal.Run{}}
 	c.Header = formatter.SubHeaderContext{
-		"Schema": "SCHEMA", "ID": "RUN", "When": "WHEN", "BeganAt": "BEGAN AT", "State": "STATE",
+		"Schema": "SCHEMA", "ID": "RUN", "When": "WHEN", "BeganAt": "BEGAN AT", "State": "STATE", "Problem": "PROBLEM",
 		"Removed": "REMOVED", "Restored": "RESTORED", "Purged": "PURGED", "InQuarantine": "IN QUARANTINE", "Until": "UNTIL", "UntilAt": "UNTIL",
 	}
 	return &c
@@ -103,7 +127,8 @@ type runJSON struct {
 	Schema        int
 	ID            string
 	BeganAt       *time.Time // null: it was cut off before it began
-	State         string     // "done", "done in part", "running", "interrupted"
+	State         string     // "done", "done in part", "running", "interrupted", "unreadable"
+	Problem       string     // why it cannot be read; "" if it was
 	Removed       int        // findings that went, to quarantine too
 	RemovedBytes  int64
 	Restored      int // of those, brought back from quarantine
@@ -120,7 +145,7 @@ type runJSON struct {
 func (c *runContext) MarshalJSON() ([]byte, error) {
 	removed := c.removed()
 	row := runJSON{
-		Schema: schemaVersion, ID: c.run.ID, BeganAt: moment(c.run.Began), State: c.State(),
+		Schema: schemaVersion, ID: c.run.ID, BeganAt: moment(c.run.Began), State: c.State(), Problem: c.problem,
 		Removed: removed.count, RemovedBytes: removed.bytes,
 		Restored: c.restored.count, RestoredBytes: c.restored.bytes, Purged: c.purged.count, PurgedBytes: c.purged.bytes,
 		Held: c.held.count, HeldBytes: c.held.bytes, Stays: c.stays,
@@ -156,6 +181,8 @@ func (c *runContext) BeganAt() string {
 // State says how it ended.
 func (c *runContext) State() string {
 	switch {
+	case c.problem != "":
+		return "unreadable"
 	case c.run.Done:
 	case c.going:
 		return "running"
@@ -182,6 +209,9 @@ func (c *runContext) removed() sum {
 
 // Removed is what went, to quarantine too: "3, 12MB".
 func (c *runContext) Removed() string { return orDash(c.removed().short()) }
+
+// Problem is why its journal cannot be read, or "".
+func (c *runContext) Problem() string { return scan.Printable(c.problem) }
 
 // Restored is what of it was brought back from quarantine.
 func (c *runContext) Restored() string { return orDash(c.restored.short()) }

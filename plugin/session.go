@@ -190,6 +190,9 @@ func (s *session) tell(w io.Writer) {
 	}
 	if s.trouble != nil {
 		_, _ = fmt.Fprintf(w, "WARNING: an earlier run could not be ended, and what it took stays where it is:\n%s\n", indented(s.trouble))
+		for _, hint := range hints(s.trouble) {
+			_, _ = fmt.Fprintln(w, "  hint: "+scan.Printable(hint))
+		}
 	}
 }
 

@@ -15,13 +15,11 @@ import (
 // looked again is put back, one that had is carried to its end (rule 15), and
 // so is a restore or a purge. It returns the runs that had no end. What cannot
 // be moved stays where it is, kept, and is tried again by the next run; the
-// rest of its run has its end all the same.
+// rest of its run has its end all the same. So has every run beside one whose
+// journal cannot be read: no run touches what another took.
 func (r *Runner) Recover(ctx context.Context) (interrupted []*journal.Run, err error) {
-	runs, err := journal.Read(r.Tree)
-	if err != nil {
-		return nil, err
-	}
-	var problems []error
+	runs, unread := journal.Read(r.Tree)
+	problems := []error{unread}
 	for _, run := range runs {
 		if err := ctx.Err(); err != nil {
 			return interrupted, err

@@ -21,12 +21,10 @@ type Held struct {
 }
 
 // Held lists what lies in quarantine, the oldest run first. What cannot be told
-// is listed.
+// is listed. If the error is a [journal.UnreadError], what the other runs have
+// is returned too.
 func (r *Runner) Held() ([]Held, error) {
-	runs, err := journal.Read(r.Tree)
-	if err != nil {
-		return nil, err
-	}
+	runs, unread := journal.Read(r.Tree)
 	var held []Held
 	for _, run := range runs {
 		if run.Plan == nil || !run.Done {
@@ -42,7 +40,7 @@ func (r *Runner) Held() ([]Held, error) {
 			}
 		}
 	}
-	return held, nil
+	return held, unread
 }
 
 // Restore brings steps back from quarantine, to where they were, owners,

@@ -77,7 +77,8 @@ func (run *Run) Made(step int) *Identity { return run.intents[step].made }
 func (run *Run) Purged(step int) bool { return run.intents[step].kind == Purge }
 
 // Read reads all runs of a data root, the oldest first. What cannot be read
-// is an error: it may say what must not be touched.
+// is an error: it may say what must not be touched. If that is an [UnreadError],
+// the other runs are returned too.
 func Read(tree scan.Tree) ([]*Run, error) { return (&Reader{}).Read(tree) }
 
 // A Reader reads the runs of one data root again and again. A journal that is
@@ -104,15 +105,23 @@ func (r *Reader) Read(tree scan.Tree) ([]*Run, error) {
 	}
 	known := make(map[string]known, len(entries))
 	var runs []*Run
+	var unread UnreadError
 	for _, e := range entries {
+		if e.Type.IsRegular() {
+			continue // a file that somebody left there: no run
+		}
 		k, err := r.read(tree, e.Name)
 		if err != nil {
-			return nil, err
+			unread = append(unread, RunError{e.Name, err})
+			continue
 		}
 		known[e.Name] = k
 		runs = append(runs, k.run)
 	}
 	r.known = known
+	if unread != nil {
+		return runs, unread
+	}
 	return runs, nil
 }
 

@@ -29,16 +29,24 @@ func quarantineOf(read func(scan.Tree) ([]*journal.Run, error)) *scan.Source {
 		ID:  scan.SourceQuarantine,
 		Doc: journal.Runs + ": what earlier runs put aside or brought back",
 		Collect: func(ctx context.Context, in *scan.Input, g *scan.Graph) (string, error) {
-			runs, err := read(in.Tree)
-			if err != nil {
+			runs, problem := read(in.Tree)
+			var unread journal.UnreadError
+			if errors.As(problem, &unread) {
+				for _, r := range unread { // what they need is not known, so everything stays
+					g.Doubt(scan.Doubt{Source: scan.SourceQuarantine, Where: journal.RunDir(r.Run), Err: r.Error(), Hint: r.Hint()})
+				}
+			} else if problem != nil {
 				g.Doubt(scan.Doubt{
-					Source: scan.SourceQuarantine, Where: journal.Runs, Err: err.Error(),
-					Hint: "what the quarantine needs is not known, so everything is kept: use the version of docker orphans that wrote it, or purge it",
+					Source: scan.SourceQuarantine, Where: journal.Runs, Err: problem.Error(),
+					Hint: "what the quarantine needs is not known, so everything stays",
 				})
-				return "", err
 			}
 			q := &quarantine{in: in, g: g, datasets: sync.OnceValues(func() (map[string]uint64, error) { return datasets(ctx, in) })}
-			return q.all(ctx, runs)
+			text, err := q.all(ctx, runs)
+			if err = errors.Join(problem, err); err != nil {
+				return "", err
+			}
+			return text, nil
 		},
 	}
 }
