@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,19 +22,20 @@ type aftermath struct {
 	measured int64         // bytes that the file system has more than before
 	until    time.Time     // when the quarantine of this run ends
 
-	held      sum  // all that is in quarantine now
-	pinned    sum  // what the daemon counts until it restarts
-	open      sum  // files that were deleted and that a process has open
-	byRequest sum  // orphans that only a person can judge
-	unadded   bool // the size of one of those was not added up: a run looks into what it takes
-	unsure    int  // what could not be judged
+	held      sum            // all that is in quarantine now
+	pinned    sum            // what the daemon counts until it restarts
+	open      sum            // files that were deleted and that a process has open
+	byRequest sum            // orphans that only a person can judge
+	unadded   bool           // the size of one of those was not added up: a run looks into what it takes
+	waits     map[string]int // those of them that nobody can remove now, by what they wait for
+	unsure    int            // what could not be judged
 
 	command string // how to call docker orphans on this data root
 }
 
 // aftermath begins one with what the look tells.
 func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
-	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep), command: commandOn(r.seen.in)}
+	a := &aftermath{plan: &r.plan, until: time.Now().Add(r.policy.Keep), command: commandOn(r.seen.in), waits: map[string]int{}}
 	for _, f := range pinned {
 		a.pinned.add(f.Size().Bytes)
 	}
@@ -48,6 +51,9 @@ func (r *removal) aftermath(pinned []*scan.Finding) *aftermath {
 			size := f.Size()
 			a.byRequest.add(size.Bytes)
 			a.unadded = a.unadded || !size.Complete
+			if why := f.Stays(&r.seen.graph.Host); why != "" {
+				a.waits[why]++
+			}
 		}
 	}
 	return a
@@ -139,9 +145,18 @@ func (a *aftermath) rest() []string {
 	if a.open.count > 0 {
 		rest = append(rest, a.open.of(noun{"deleted file", "deleted files", ""})+" that a process still has open ("+a.command+" df)")
 	}
-	if a.byRequest.count > 0 {
-		what := a.byRequest.of(noun{"orphan", "orphans", ""})
-		if a.unadded {
+	named := a.byRequest
+	for _, why := range slices.Sorted(maps.Keys(a.waits)) {
+		named.count -= a.waits[why]
+		n := "1 orphan that waits"
+		if a.waits[why] > 1 {
+			n = fmt.Sprintf("%d orphans that wait", a.waits[why])
+		}
+		rest = append(rest, n+": "+scan.Printable(why))
+	}
+	if named.count > 0 {
+		what := named.of(noun{"orphan", "orphans", ""})
+		if a.unadded || len(a.waits) > 0 {
 			what, _, _ = strings.Cut(what, ",")
 		}
 		rest = append(rest, what+" that only you can judge ("+a.command+" ls; rm ID)")

@@ -165,7 +165,6 @@ func (r *removal) choose(ctx context.Context, options *pruneOptions, filter *pru
 			candidates = append(candidates, f)
 		}
 	}
-	candidates = r.possible(candidates)
 	if err := r.seen.measure(ctx, candidates, r.progress); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type removalJSON struct {
 	QuarantineUntil  *string    // RFC 3339; null if nothing was set aside
 	HeldBytes        int64      // all that is in quarantine
 	PinnedBytes      int64      // free after the daemon's next restart
-	ByRequestBytes   int64      // orphans that only a person can judge
+	ByRequestBytes   *int64     // orphans that prune leaves to a person, or to the daemon; null: some were not measured
 	Unsure           int        // what could not be judged
 }
 
@@ -55,7 +55,10 @@ func (r *removal) writeJSON(a *aftermath) error {
 	out := removalJSON{
 		Schema: schemaVersion, DataRoot: r.plan.DataRoot, DryRun: r.options.dryRun, Items: []removedJSON{}, Expired: []string{}, Stays: []stayJSON{},
 		ReclaimedBytes: a.reclaimed(), MeasuredBytes: a.measured, HeldBytes: a.held.bytes,
-		PinnedBytes: a.pinned.bytes, ByRequestBytes: a.byRequest.bytes, Unsure: a.unsure,
+		PinnedBytes: a.pinned.bytes, Unsure: a.unsure,
+	}
+	if !a.unadded {
+		out.ByRequestBytes = &a.byRequest.bytes
 	}
 	for _, h := range r.expired {
 		if n := len(out.Expired); n == 0 || out.Expired[n-1] != h.Run.ID {

@@ -1,17 +1,18 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
 	"github.com/spf13/cobra"
 
-	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 	"github.com/docker-orphans/docker-orphans/scan/journal"
 )
@@ -66,7 +67,7 @@ func runRemove(ctx context.Context, dockerCLI command.Cli, global *globalOptions
 		r.plan.Steps[i].Named = true
 	}
 	if left := r.left(); len(left) > 0 {
-		refused = errors.Join(refused, wanted(left))
+		refused = errors.Join(refused, r.seen.wanted(left))
 		r.taken = slices.DeleteFunc(r.taken, among(left))
 	}
 	if len(r.plan.Steps) == 0 {
@@ -114,10 +115,8 @@ func (r *removal) name(ctx context.Context, global *globalOptions, ids []string)
 			problems = append(problems, fmt.Errorf("%s %s is only reported, never removed: look into it with --data-root %s", f.Type, shortID(f), filepath.Join(r.seen.in.DataRoot, f.DataPath())))
 		case apart(f) != nil:
 			problems = append(problems, apart(f))
-		case prune.WhyNot(f, r.seen.graph.Host.Online) != "":
-			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), scan.Printable(prune.WhyNot(f, r.seen.graph.Host.Online))))
 		case f.Stays(&r.seen.graph.Host) != "":
-			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), f.Stays(&r.seen.graph.Host)))
+			problems = append(problems, fmt.Errorf("%s %s: %s", f.Type, shortID(f), scan.Printable(f.Stays(&r.seen.graph.Host))))
 		case f.Unrecorded() && !r.options.purge:
 			problems = append(problems, fmt.Errorf("%s %s: no record names it, so it cannot be put aside, and it may be what a container wrote: --purge deletes it for good", f.Type, shortID(f)))
 		case !slices.Contains(r.taken, f): // two ids may mean one thing
@@ -158,11 +157,50 @@ func refusal(f *scan.Finding) error {
 	return fmt.Errorf("%s %s is %s, not an orphan: %s", f.Type, shortID(f), f.Verdict, why)
 }
 
-// wanted are the errors of what cannot go because another orphan needs it.
-func wanted(left []*scan.Finding) error {
+// wanted are the errors of what cannot go because other orphans need it.
+func (l *look) wanted(left []*scan.Finding) error {
+	of := map[scan.Node]*scan.Finding{}
+	for _, f := range l.findings {
+		for _, o := range f.Parts {
+			of[o.Node] = f
+		}
+	}
+	edges := l.graph.Edges()
 	var problems []error
 	for _, f := range left {
-		problems = append(problems, fmt.Errorf("%s %s is needed by another orphan that stays or goes to quarantine: remove that for good first", f.Type, shortID(f)))
+		var by []string
+		for _, other := range needing(edges, of, f) {
+			by = append(by, fmt.Sprintf("%s %s", other.Type, scan.Printable(other.ID)))
+		}
+		which, them := cmp.Or(strings.Join(by, ", "), "another orphan")+", which stays or goes", "that"
+		if len(by) > 1 {
+			which, them = strings.Join(by, ", ")+", which stay or go", "those"
+		}
+		problems = append(problems, fmt.Errorf("%s %s is needed by %s to quarantine: remove %s for good first", f.Type, shortID(f), which, them))
 	}
 	return errors.Join(problems...)
+}
+
+// needing are the findings next above one that need it, by way of links and the
+// like that are none themselves.
+func needing(edges *scan.Edges, of map[scan.Node]*scan.Finding, f *scan.Finding) []*scan.Finding {
+	var by []*scan.Finding
+	var nodes []scan.Node
+	for _, o := range f.Parts {
+		nodes = append(nodes, o.Node)
+	}
+	seen := map[scan.Node]bool{}
+	for ; len(nodes) > 0; nodes = nodes[1:] {
+		for r := range edges.To(nodes[0]) {
+			switch other := of[r.From]; {
+			case seen[r.From]:
+			case other == nil:
+				nodes = append(nodes, r.From)
+			case other != f && !slices.Contains(by, other):
+				by = append(by, other)
+			}
+			seen[r.From] = true
+		}
+	}
+	return by
 }

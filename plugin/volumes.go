@@ -3,35 +3,11 @@ package plugin
 import (
 	"fmt"
 
-	"github.com/docker-orphans/docker-orphans/prune"
 	"github.com/docker-orphans/docker-orphans/scan"
 )
 
 // isVolume reports whether a finding is a volume.
 func isVolume(f *scan.Finding) bool { return f.Type == scan.TypeVolume || f.Type == scan.TypeBuilder }
-
-// possible leaves out the volumes that cannot go now by any means, and says so.
-func (r *removal) possible(findings []*scan.Finding) []*scan.Finding {
-	why := map[string]*sum{}
-	var order []string
-	kept := findings[:0]
-	for _, f := range findings {
-		reason := prune.WhyNot(f, r.seen.graph.Host.Online)
-		if reason == "" {
-			kept = append(kept, f)
-			continue
-		}
-		if why[reason] == nil {
-			why[reason] = &sum{}
-			order = append(order, reason)
-		}
-		why[reason].count++
-	}
-	for _, reason := range order {
-		_, _ = fmt.Fprintf(r.cli.Err(), "Left: %d of the volumes: %s\n", why[reason].count, scan.Printable(reason))
-	}
-	return kept
-}
 
 // precious are the names of what in the plan holds data that nobody can make
 // again.

@@ -34,7 +34,7 @@ func newDraft(g *scan.Graph, findings []scan.Finding, o Options) *draft {
 		if f.Verdict != scan.Orphan {
 			continue
 		}
-		if !d.repair && f.Stays(&g.Host) == "" && WhyNot(f, d.online) == "" && (d.purge || !f.Unrecorded()) && o.takes(f) {
+		if !d.repair && f.Stays(&g.Host) == "" && (d.purge || !f.Unrecorded()) && o.takes(f) {
 			d.orphans = append(d.orphans, f)
 			continue
 		}

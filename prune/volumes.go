@@ -36,25 +36,6 @@ func listed(f *scan.Finding, online bool) bool {
 	return online && isVolume(f.Type) && v != nil && v.Listed
 }
 
-// WhyNot says why a volume cannot go now, by any means; "" of all else. What the
-// daemon has recorded it must remove itself: its row would stay, and with it a
-// volume that cannot be mounted (rule 7).
-func WhyNot(f *scan.Finding, online bool) string {
-	switch v := f.Parts[0].Note().Volume; {
-	case !isVolume(f.Type) || listed(f, online):
-		return ""
-	case v == nil:
-		return "what the daemon knows of it is not known"
-	case v.Recorded && online:
-		return "the daemon has a record of it and does not list it: it goes after a restart of the daemon"
-	case v.Recorded:
-		return "the daemon has a record of it, and removes it itself: it goes while the daemon runs"
-	case v.Mounts != "":
-		return "its data is mounted: " + v.Mounts
-	}
-	return ""
-}
-
 const (
 	volumesDir = "volumes"
 	dataDir    = "_data"

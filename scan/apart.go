@@ -10,6 +10,9 @@ import (
 // root is the storage driver's, which keeps a state of its own about it: a
 // daemon that runs deletes it, or nobody does (rules 6, 7).
 func (f *Finding) Stays(h *Host) string {
+	if f.Type == TypeVolume || f.Type == TypeBuilder {
+		return f.waits(h)
+	}
 	for _, o := range f.Parts {
 		if why := f.stays(h, o); why != "" {
 			return why

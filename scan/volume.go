@@ -140,3 +140,22 @@ func (h *Host) unlisted(o *Object) bool {
 	v := o.Note().Volume
 	return h.Online && v != nil && !v.Listed && !v.Recorded
 }
+
+// waits says why a volume cannot go now, by any means; "" if it can. What the
+// daemon has recorded it must remove itself: its row would stay, and with it a
+// volume that cannot be mounted (rule 7).
+func (f *Finding) waits(h *Host) string {
+	switch v := f.Parts[0].Note().Volume; {
+	case v == nil:
+		return "what the daemon knows of it is not known"
+	case v.Listed && h.Online:
+		return ""
+	case v.Recorded && h.Online:
+		return "the daemon has a record of it and does not list it: it goes after a restart of the daemon"
+	case v.Recorded:
+		return "the daemon has a record of it, and removes it itself: it goes while the daemon runs"
+	case v.Mounts != "":
+		return "its data is mounted: " + v.Mounts
+	}
+	return ""
+}

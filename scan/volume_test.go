@@ -63,7 +63,7 @@ func TestAllVolumes(t *testing.T) {
 	} {
 		for _, all := range []bool{false, true} {
 			g := testGraph()
-			g.Add(Object{Node: VolumeNode(name), Medium: Directory, Stamp: Stamp{Change: now.Add(-48 * time.Hour)}, Usage: &Usage{Complete: true, Telling: tc.telling}})
+			g.Add(Object{Node: VolumeNode(name), Medium: Directory, Stamp: Stamp{Change: now.Add(-48 * time.Hour)}, Usage: &Usage{Complete: true, Telling: tc.telling}, Notes: &Notes{Volume: &Volume{}}})
 			findings := Classify(g, Policy{Now: now, Grace: DefaultGrace, AllVolumes: all})
 			assert.Equal(t, findings[0].Verdict, Orphan)
 			want := tc.without
@@ -72,6 +72,19 @@ func TestAllVolumes(t *testing.T) {
 			}
 			assert.Equal(t, findings[0].Default, want, "%s, all: %v: %s", name, all, findings[0].NotMine)
 		}
+	}
+}
+
+// A volume that the daemon has a record of waits for it, whatever is asked for.
+func TestRecordedVolumeWaits(t *testing.T) {
+	for online, want := range map[bool]string{
+		false: "the daemon has a record of it, and removes it itself: it goes while the daemon runs",
+		true:  "the daemon has a record of it and does not list it: it goes after a restart of the daemon",
+	} {
+		f := &Finding{Type: TypeVolume, Parts: []*Object{{Node: VolumeNode("data"), Notes: &Notes{Volume: &Volume{Recorded: true}}}}}
+		assert.Equal(t, f.Stays(&Host{Online: online}), want)
+		f.Parts[0].Notes.Volume.Recorded = false
+		assert.Equal(t, f.Stays(&Host{Online: online}), "")
 	}
 }
 
