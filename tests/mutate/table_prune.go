@@ -36,5 +36,8 @@ var removals = []mutation{
 	{11, "what was freed in part comes back", "prune/restore.go", "if h.Run.Purged(h.Step.ID) {\n\t\treturn errHalfFreed", "if false {\n\t\treturn errHalfFreed"},
 	{8, "what lies in a place, before it is to come back", "prune/restore.go", "if err := r.whole(h, m); err != nil {", "if err := r.whole(h, m); err != nil && false {"},
 	{2, "an entry that the daemon does not load, below what is rescued", "prune/rescue/rescue.go", "layerdb.Loads(r.Tree, entry); err != nil {", "layerdb.Loads(r.Tree, entry); err != nil && false {"},
+	{8, "a volume that goes for good, right before", "prune/volumes.go", " || !now.Newest.Equal(o.Usage.Newest)", ""},
+	{11, "a removal of a volume that the daemon may not have begun", "prune/link.go", "if !errdefs.IsConflict(answer) && x.stands(s) {", "if !errdefs.IsConflict(answer) && false {"},
+	{11, "a volume whose files are in quarantine, too", "prune/restore.go", "if err := r.apart(h); err != nil {", "if err := r.apart(h); err != nil && false {"},
 	{16, "an old run that took what a doubt was about", "prune/forget.go", "len(s.Shields) > 0 || ", ""},
 }
