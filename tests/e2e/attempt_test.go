@@ -54,10 +54,10 @@ func (h *host) attempt(t *testing.T, m moment, steps int, gate *engine.Gate) *at
 	pid.Store(int64(a.cmd.Process.Pid))
 	assert.NilError(t, theirs.Close())
 	t.Cleanup(func() {
-		_ = a.cmd.Process.Kill() // mostly ended before
 		if t.Failed() {
-			t.Log(a.output())
+			t.Logf("%s\n%d of %d moves, looked: %t, in %q", a.output(), a.aside(), a.steps, a.looked(), a.run())
 		}
+		_ = a.cmd.Process.Kill() // mostly ended before
 	})
 	go func() {
 		defer close(a.over)
