@@ -76,6 +76,7 @@ func layerDBOf(in *scan.Input, g *scan.Graph, b *scan.Backend) *layerDB {
 type unlisted struct{ record, layer scan.Node }
 
 func (db *layerDB) collect(ctx context.Context) (string, error) {
+	defer db.missing(ctx) // also of what was read before something could not be
 	chains, err := db.chains(ctx)
 	if err != nil {
 		return "", err
@@ -84,7 +85,6 @@ func (db *layerDB) collect(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	db.missing(ctx)
 	if mounts == 0 {
 		db.emptyDoubt("mounts")
 	}
