@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -159,6 +160,10 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	stop := syscall.SIGINT
 	if args[0] == "-hangup" {
 		stop, args = syscall.SIGHUP, args[1:]
+		// Under nohup the program would ignore it, as we do until we listen.
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, stop)
+		defer signal.Stop(heard)
 	}
 	cmd := command(ts, args[1], args[2:]...)
 	var out, failure bytes.Buffer
