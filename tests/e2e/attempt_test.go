@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
@@ -55,7 +56,14 @@ func (h *host) attempt(t *testing.T, m moment, steps int, gate *engine.Gate) *at
 	assert.NilError(t, theirs.Close())
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s\n%d of %d moves, looked: %t, in %q", a.output(), a.aside(), a.steps, a.looked(), a.run())
+			t.Logf("%d of %d moves, looked: %t, in %q", a.aside(), a.steps, a.looked(), a.run())
+			a.looks.Open()
+			a.gate.Open()
+			select { // what it says at its end tells most
+			case <-a.over:
+			case <-time.After(10 * time.Second):
+			}
+			t.Log(a.output())
 		}
 		_ = a.cmd.Process.Kill() // mostly ended before
 	})
