@@ -56,7 +56,8 @@ func (h *host) attempt(t *testing.T, m moment, steps int, gate *engine.Gate) *at
 	assert.NilError(t, theirs.Close())
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%d of %d moves, looked: %t, in %q", a.aside(), a.steps, a.looked(), a.run())
+			journal, _ := os.ReadFile(a.h.Path(a.run() + "/journal")) // none, if it did not begin
+			t.Logf("%d of %d moves, %d in the plan, looked: %t, in %q", a.aside(), a.steps, bytes.Count(journal, []byte(`"from":`)), a.looked(), a.run())
 			a.looks.Open()
 			a.gate.Open()
 			select { // what it says at its end tells most
