@@ -39,7 +39,7 @@ func TestInterrupted(t *testing.T) {
 	} {
 		at(t, busy, interrupt.name, func(t *testing.T, h *host) {
 			wants, moves, gate := h.leakMuch(t)
-			was := h.picture(t)
+			was, links := h.picture(t), h.List(h.Links())
 			for _, m := range moments {
 				h.assertVerdict(t, h.MountRecord(h.down), isOrphan, shortGrace...) // that it was put back is a change
 				a := h.attempt(t, m, moves, gate)
@@ -49,6 +49,7 @@ func TestInterrupted(t *testing.T) {
 					// Recovers, and does nothing else.
 					h.command(t, 0, "purge", "--expired")
 					h.assertSame(t, was, paths(wants))
+					assert.Check(t, h.Links() == "" || slices.Equal(h.List(h.Links()), links), "%s: had %q", h.Links(), links)
 				}
 			}
 			h.prune(t)
