@@ -261,7 +261,7 @@ func (c *checkup) text() string {
 		fmt.Fprintf(&b, "Data without records: %s (%s ls)\n", strings.Join(c.kinds(), ", "), c.command)
 	}
 	if b.Len() == 0 {
-		return fmt.Sprintf("No damage: %s in use, each with its data.\n", count(c.healthy, "thing"))
+		return fmt.Sprintf("No damage: %s in use, each with its data.\n", anything.count(c.healthy))
 	}
 	return b.String()
 }
@@ -270,23 +270,12 @@ func (c *checkup) text() string {
 func (c *checkup) kinds() []string {
 	var kinds []string
 	for i := range scan.Contracts {
-		noun := nounOf(scan.Contracts[i].Type)
-		switch n := c.orphans[scan.Contracts[i].Type]; n {
-		case 0:
-		case 1:
-			kinds = append(kinds, "1 "+noun.one)
-		default:
-			kinds = append(kinds, fmt.Sprintf("%d %s", n, noun.many))
+		t := scan.Contracts[i].Type
+		if n := c.orphans[t]; n > 0 {
+			kinds = append(kinds, nounOf(t).count(n))
 		}
 	}
 	return kinds
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // failing lists what fails.

@@ -46,9 +46,8 @@ func resolve(findings []*scan.Finding, text string) (*scan.Finding, error) {
 // cutType cuts "TYPE:" from an id, if it has that. An id may have a colon of its
 // own: the record of an image mount, of Docker 28, ends with the image's name.
 func cutType(text string) (t scan.Type, id string, ok bool) {
-	before, after, _ := strings.Cut(text, ":")
-	is := func(c scan.Contract) bool { return string(c.Type) == before }
-	if !slices.ContainsFunc(scan.Contracts, is) || before == text {
+	before, after, ok := strings.Cut(text, ":")
+	if !ok || !slices.ContainsFunc(scan.Contracts, func(c scan.Contract) bool { return string(c.Type) == before }) {
 		return "", text, false
 	}
 	return scan.Type(before), after, true

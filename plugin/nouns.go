@@ -50,15 +50,22 @@ func (s *sum) add(bytes int64) {
 
 // of is "2 rw-layers, 53kB".
 func (s *sum) of(n noun) string {
-	word := n.many
-	if s.count == 1 {
-		word = n.one
-	}
-	return fmt.Sprintf("%d %s, %s", s.count, word, units.HumanSize(float64(s.bytes)))
+	return fmt.Sprintf("%s, %s", n.count(s.count), units.HumanSize(float64(s.bytes)))
 }
 
+// count is "2 rw-layers".
+func (n noun) count(number int) string {
+	if number == 1 {
+		return "1 " + n.one
+	}
+	return fmt.Sprintf("%d %s", number, n.many)
+}
+
+// anything is what things of several types are called.
+var anything = noun{"thing", "things", "Things"}
+
 // things is "3 things, 53kB".
-func (s *sum) things() string { return s.of(noun{"thing", "things", "Things"}) }
+func (s *sum) things() string { return s.of(anything) }
 
 // A breakdown is a sum for each type.
 type breakdown map[scan.Type]*sum

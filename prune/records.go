@@ -12,20 +12,20 @@ import (
 // fails on the old one (rule 7). Its data stays where the record is: the record
 // alone would name what is not there, and the data alone would be nobody's.
 
-// An unreadError is that of a record that the running daemon would not read.
-type unreadError struct{ error }
+// An offlineOnlyError is that of a record that the running daemon would not read.
+type offlineOnlyError struct{ error }
 
 // Hint says what a person can do.
-func (unreadError) Hint() string {
+func (offlineOnlyError) Hint() string {
 	return "it waits where it is, and harms nothing; stop Docker, and docker orphans --data-root DIR restore brings it back (or prune, if its run was interrupted)"
 }
 
-var errUnread = unreadError{errors.New("the record of a registered layer is put back only while Docker is stopped: it reads them when it starts")}
+var errOfflineOnly = offlineOnlyError{errors.New("the record of a registered layer is put back only while Docker is stopped: it reads them when it starts")}
 
-// unread is an error if a step is about a registered layer, and a daemon runs.
-func (r *Runner) unread(s *Step) error {
+// offlineOnly is an error if a step is about a registered layer, and a daemon runs.
+func (r *Runner) offlineOnly(s *Step) error {
 	if s.Type == scan.TypeImageLayer && r.Volumes != nil {
-		return errUnread
+		return errOfflineOnly
 	}
 	return nil
 }

@@ -129,16 +129,16 @@ func (r *Runner) recoverBack(ctx context.Context, run *journal.Run, s *Step) (Ou
 	if run.Restored(s.ID) {
 		how.as, _ = run.RestoreAs(s.ID)
 	}
-	err := r.unread(s)
+	err := r.offlineOnly(s)
 	if err == nil {
 		err = r.putBack(run.ID, s, how)
 	}
-	if (errors.Is(err, fs.ErrExist) || errors.Is(err, errUnread)) && r.superseded(run.ID, s) {
+	if (errors.Is(err, fs.ErrExist) || errors.Is(err, errOfflineOnly)) && r.superseded(run.ID, s) {
 		o.Reason = "the run was interrupted, and the daemon has registered the layer anew since"
 		return o, r.unlink(ctx, run.ID, s)
 	}
-	if errors.Is(err, errUnread) {
-		err = fmt.Errorf("%s: %w: %s", scan.Printable(s.Finding), err, errUnread.Hint())
+	if errors.Is(err, errOfflineOnly) {
+		err = fmt.Errorf("%s: %w: %s", scan.Printable(s.Finding), err, errOfflineOnly.Hint())
 	}
 	return o, err
 }

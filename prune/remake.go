@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"slices"
 	"time"
 
 	"github.com/docker-orphans/docker-orphans/scan"
@@ -50,15 +49,10 @@ func (r *Runner) apart(h Held) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case err == nil && (mv.Is.Fits(journal.IdentityOf(info.Stamp, info.Subvolume)) || r.Copied(h.Run) && left(h)):
+	case err == nil && (mv.Is.Fits(journal.IdentityOf(info.Stamp, info.Subvolume)) || r.Copied(h.Run) && leftOver(h.Run, h.Step)):
 		return sharedError{fmt.Errorf("%s: is still there, and has the same files", mv.From)}
 	}
 	return err
-}
-
-// left reports whether a step's volume was there still when its run ended.
-func left(h Held) bool {
-	return slices.ContainsFunc(h.Run.Outcomes, func(o Outcome) bool { return o.Step == h.Step.ID && o.End == journal.Left })
 }
 
 // makable checks, before anything is moved, that the daemon can make a volume of

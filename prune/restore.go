@@ -104,7 +104,7 @@ func (halfFreedError) Hint() string { return "purge frees the rest" }
 // what the step's layers lie on is, or comes back with others, and that a daemon
 // that runs would know of it.
 func (r *Runner) restorable(ctx context.Context, h Held, as string, with []Held) error {
-	if err := errors.Join(nameable(h.Step, as), r.unread(h.Step)); err != nil {
+	if err := errors.Join(nameable(h.Step, as), r.offlineOnly(h.Step)); err != nil {
 		return err
 	}
 	if h.Run.Purged(h.Step.ID) {

@@ -11,7 +11,6 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/docker-orphans/docker-orphans/scan"
-	"github.com/docker-orphans/docker-orphans/tests/testkit"
 )
 
 // A silentDaemon accepts every question and never answers.
@@ -37,16 +36,7 @@ func TestHungDaemonIsNotWaitedFor(t *testing.T) {
 		"it is in use":   {true, patience, "is in use by dockerd (pid 7), and the daemon at unix:///run/docker.sock does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root, proc := t.TempDir(), t.TempDir()
-			assert.NilError(t, os.MkdirAll(filepath.Join(root, "overlay2/l"), 0o700))
-			assert.NilError(t, testkit.QuietProc(proc))
-			assert.NilError(t, os.MkdirAll(filepath.Join(proc, "1/net"), 0o700))
-			table, err := os.ReadFile("/proc/self/mountinfo")
-			assert.NilError(t, err)
-			for _, process := range []string{"self", "7"} {
-				assert.NilError(t, os.MkdirAll(filepath.Join(proc, process), 0o700))
-				assert.NilError(t, os.WriteFile(filepath.Join(proc, process, "mountinfo"), table, 0o600))
-			}
+			root, proc := quietHost(t)
 			if tc.locked {
 				own(t, proc, filepath.Join(root, "volumes/metadata.db"), "7")
 			}

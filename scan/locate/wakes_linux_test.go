@@ -52,16 +52,7 @@ func TestAsksNobodyWhomItWouldWake(t *testing.T) {
 		"something else listens at systemd": {"unix:///run/other.sock", listening, true, true, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root, proc := t.TempDir(), t.TempDir()
-			assert.NilError(t, os.MkdirAll(filepath.Join(root, "overlay2/l"), 0o700))
-			assert.NilError(t, testkit.QuietProc(proc))
-			assert.NilError(t, os.MkdirAll(filepath.Join(proc, "1/net"), 0o700))
-			table, err := os.ReadFile("/proc/self/mountinfo")
-			assert.NilError(t, err)
-			for _, process := range []string{"self", "7"} {
-				assert.NilError(t, os.MkdirAll(filepath.Join(proc, process), 0o700))
-				assert.NilError(t, os.WriteFile(filepath.Join(proc, process, "mountinfo"), table, 0o600))
-			}
+			root, proc := quietHost(t)
 			if tc.table != "" {
 				assert.NilError(t, os.WriteFile(filepath.Join(proc, "1/net/unix"), []byte(tc.table), 0o600))
 			}
@@ -153,4 +144,21 @@ func keyOf(t *testing.T, file string) string {
 	var st unix.Stat_t
 	assert.NilError(t, unix.Stat(file, &st))
 	return fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+}
+
+// quietHost makes a data root, and a process table in which nobody uses it: of us,
+// of the process 7, and of process 1, whose sockets are to be told.
+func quietHost(t *testing.T) (root, proc string) {
+	t.Helper()
+	root, proc = t.TempDir(), t.TempDir()
+	assert.NilError(t, os.MkdirAll(filepath.Join(root, "overlay2/l"), 0o700))
+	assert.NilError(t, testkit.QuietProc(proc))
+	assert.NilError(t, os.MkdirAll(filepath.Join(proc, "1/net"), 0o700))
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	assert.NilError(t, err)
+	for _, process := range []string{"self", "7"} {
+		assert.NilError(t, os.MkdirAll(filepath.Join(proc, process), 0o700))
+		assert.NilError(t, os.WriteFile(filepath.Join(proc, process, "mountinfo"), table, 0o600))
+	}
+	return root, proc
 }
